@@ -1,0 +1,3 @@
+from ctxext.cli import main
+
+raise SystemExit(main())

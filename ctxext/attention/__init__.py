@@ -1,0 +1,1 @@
+"""How heads gather values: one small class for each attention mechanism of the field."""

@@ -1,0 +1,197 @@
+"""What was typed becomes one command: the first word names it, the rest is Hydra's (or plain, for `ls`)."""
+
+import argparse
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ctxext import __version__
+from ctxext.refusal import Refusal, nearest, require
+
+
+class Stage(NamedTuple):
+    """A command that takes overrides: what it does in a line, the function that does it, and three examples."""
+
+    line: str
+    function: str
+    examples: tuple[str, str, str]
+
+
+STAGES = {
+    "train": Stage(
+        "prepare data, get the base, train, evaluate by length, export",
+        "ctxext.commands.train:train",
+        (
+            "ctxext train +method=rope_interp",
+            "ctxext train +method=yarn context_length=2048 trainer.steps=300 dataset=text dataset.path=notes/",
+            "ctxext train -m +method=rope_interp,yarn context_length=512,1024,2048",
+        ),
+    ),
+    "eval": Stage(
+        "evaluate a run or a Hugging Face folder; any method, no training",
+        "ctxext.commands.evaluate:evaluate",
+        (
+            "ctxext eval +method=yarn",
+            "ctxext eval run=outputs/rope_interp/2030-01-31_12-00-00 evaluation.documents=200",
+            "ctxext eval -m +method=rope_interp,rope_ntk,yarn context_length=512,1024",
+        ),
+    ),
+    "export": Stage(
+        "write the checkpoint of a run as Hugging Face files, reload it, compare logits",
+        "ctxext.commands.export:export",
+        (
+            "ctxext export run=outputs/yarn/2030-01-31_12-00-00",
+            "ctxext export run=outputs/yarn/2030-01-31_12-00-00 hydra.run.dir=exported",
+            "ctxext export +method=yarn context_length=1024",
+        ),
+    ),
+    "prepare": Stage(
+        "the data stage alone: clean, deduplicate, split, encode",
+        "ctxext.commands.prepare:prepare",
+        (
+            "ctxext prepare",
+            "ctxext prepare dataset=jsonl dataset.path=chats.jsonl dataset.errors=skip",
+            "ctxext prepare dataset=hf dataset.path=json dataset.data_files=rows.jsonl",
+        ),
+    ),
+}
+LISTING = "what can be composed, a line each with its paper"
+LISTINGS = ("ctxext ls", "ctxext ls position", "ctxext ls method --json")
+SUMMARY = "Extend the context of a language model, and measure what that did."
+OVERRIDES = "[KEY=VALUE ...] [GROUP=OPTION ...] [+method=NAME] [-m to sweep] [--cfg job]"
+FURTHER = "`ctxext ls` lists the groups and their options, `--cfg job` shows every key, `--hydra-help` Hydra's flags."
+HELP = {"--help", "-h"}
+COMPLETION = {"--shell-completion", "-sc"}
+
+
+def main() -> int:
+    """Run the command named by the first word of the command line, and return the exit status."""
+    try:
+        return dispatch(*(sys.argv[1:] or ["--help"]))
+    except Refusal as refusal:
+        return complain(str(refusal), 2)
+
+
+def dispatch(command: str, *words: str) -> int:
+    """Carry out `command` with its `words`; refuse one that doesn't exist."""
+    if COMPLETION.intersection((command, *words)):
+        return complete([word for word in (command, *words) if "=" in word])
+    if command in ("--help", "-h"):
+        return say(program_help())
+    if command == "--version":
+        return say(__version__)
+    known = [*STAGES, "ls"]
+    require("=" not in command, f"{command!r} stands where a command belongs; write ctxext train {command}")
+    require(command in known, f"no command {command!r}{nearest(command, known)} ({', '.join(known)})")
+    if HELP.intersection(words):
+        return say(command_help(command))
+    return list_options(words) if command == "ls" else through_hydra(command, words)
+
+
+def say(text: str) -> int:
+    """Print `text`, and return the exit status of what is done."""
+    print(text)
+    return 0
+
+
+def remark(text: str) -> None:
+    """Print `text` beside the results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def complain(sentence: str, status: int) -> int:
+    """Print `sentence` as an error, and return the exit `status`."""
+    remark(f"ctxext: {sentence}")
+    return status
+
+
+def program_help() -> str:
+    """Return what the program can do."""
+    commands = {name: stage.line for name, stage in STAGES.items()} | {"ls": LISTING}
+    lines = [f"  ctxext {name:<9}{line}" for name, line in commands.items()]
+    examples = [STAGES["train"].examples[0], STAGES["train"].examples[2], STAGES["eval"].examples[1]]
+    return "\n".join([f"{SUMMARY}\n", *lines, "\nExamples:", *(f"  {example}" for example in examples)])
+
+
+def command_help(command: str) -> str:
+    """Return what `command` does, and how it is typed."""
+    if command == "ls":
+        usage, line, examples, closing = "[GROUP] [--json]", LISTING, LISTINGS, ""
+    else:
+        stage = STAGES[command]
+        usage, line, examples, closing = OVERRIDES, stage.line, stage.examples, f"\n\n{FURTHER}"
+    return (
+        f"ctxext {command} {usage}\n  {line}\n\nExamples:\n"
+        + "\n".join(f"  {example}" for example in examples)
+        + closing
+    )
+
+
+def list_options(words: Sequence[str]) -> int:
+    """List the options that `words` ask for."""
+    from ctxext.commands import listing
+    from ctxext.commands.words import parsed
+
+    parser = argparse.ArgumentParser(prog="ctxext ls", add_help=False)
+    parser.add_argument("group", nargs="?", default="")
+    parser.add_argument("--json", action="store_true")
+    asked = parsed(parser, words)
+    return say(listing.as_json(asked.group) if asked.json else listing.as_text(asked.group))
+
+
+def complete(words: list[str]) -> int:
+    """Answer a shell that asks how the line typed so far may go on, or install that; `words` are Hydra's own."""
+    from ctxext.commands.words import completed
+
+    if any(word.startswith("query=") for word in words):
+        rest = completed(os.environ.get("COMP_LINE", ""), [*STAGES, "ls"])
+        if not isinstance(rest, str):
+            return say("\n".join(rest))
+        os.environ["COMP_LINE"] = rest
+    return through_hydra("train", [*words, "--shell-completion"])
+
+
+def through_hydra(command: str, words: Sequence[str]) -> int:
+    """Let Hydra compose what `words` say and call the stage of `command`; return the exit status, its errors in a sentence."""
+    from ctxext.commands import jobs, sweep
+    from ctxext.commands.words import for_hydra
+    from ctxext.config.mistakes import sentence
+
+    words, show_traceback = for_hydra(words), os.environ.get("HYDRA_FULL_ERROR") == "1"
+    errand = jobs.Errand(command, STAGES[command].function, show_traceback, remark)
+    status = 0
+    try:
+        with speaking_as(["ctxext", *words]):
+            jobs.run(errand)
+    except KeyboardInterrupt:
+        status = complain("interrupted", 1)
+    except SystemExit as stop:  # an interruption whose state is saved, or Hydra's own end
+        status = stop.code if isinstance(stop.code, int) else 0
+    except Exception as error:
+        if show_traceback:
+            traceback.print_exc()
+        return complain(sentence(error, words), 2)
+    if errand.is_sweep:
+        say(sweep.table(errand.outcomes))
+    else:
+        for outcome in errand.outcomes:
+            if outcome.sentence:
+                complain(outcome.sentence, 1)
+    return status or sweep.exit_status(errand.outcomes, errand.is_sweep)
+
+
+@contextlib.contextmanager
+def speaking_as(words: list[str]) -> Iterator[None]:
+    """Let Hydra read `words` as the command line, and raise its errors instead of printing them and ending the program."""
+    typed, setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"
+    try:
+        yield
+    finally:
+        sys.argv = typed
+        del os.environ["HYDRA_FULL_ERROR"]
+        if setting is not None:
+            os.environ["HYDRA_FULL_ERROR"] = setting

@@ -1,0 +1,57 @@
+"""Training as a stage of a run: rows, the loop, and what goes into the journal."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ctxext.commands.probing import make_probe
+from ctxext.config.schema import Run
+from ctxext.data.prepare import Prepared
+from ctxext.data.rows import Rows
+from ctxext.maths.fingerprint import fingerprint
+from ctxext.reporting.journal import Journal
+from ctxext.training.loop import Course, Progress, Watcher, fit, resume
+from ctxext.training.signals import Stop
+
+UNRELATED = ("save_every", "keep", "resume", "compile")
+"""Settings of the trainer that change no number."""
+
+INTERRUPTED = 75
+
+
+def identity_of(run: Run, data: Prepared) -> dict[str, Any]:
+    """Return all that the weights trained in `run` on `data` depend on, in words and numbers."""
+    members = {key: repr(getattr(run, key)) for key in ("model", "position", "mask", "attention")}
+    trainer = {
+        f"trainer.{key}": value for key, value in dataclasses.asdict(run.trainer).items() if key not in UNRELATED
+    }
+    lengths = {"context_length": run.context_length, "seed": run.seed, "dataset.recall_share": run.dataset.recall_share}
+    return {**members, **trainer, **lengths, "data": data.digest, "tokenizer": fingerprint({}, data.tokenizer.to_str())}
+
+
+def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: Journal, stop: Stop) -> Progress:
+    """Train `network` as `run` says, from the newest of `checkpoints` on; the process ends with 75 if it is interrupted."""
+    rows = Rows(data.train, data.tokenizer, run.context_length, run.dataset.recall_share, run.seed)
+    identity = identity_of(run, data) | {"base": fingerprint(network.state_dict())}
+    course = Course(rows, run.trainer, checkpoints, identity)
+    progress, optimiser = resume(network, course, journal.say)
+    journal.truncate(progress.step)
+    probe = make_probe(network, run, data)
+    if progress.step < run.trainer.steps:
+        with journal.steps(progress.step + 1, run.trainer.steps) as line:
+
+            def log(row: dict[str, Any]) -> None:
+                journal.log_step(row)
+                line.show(row)
+
+            fit(network, course, Watcher(log, probe, stop), progress, optimiser)
+    network.eval()
+    if progress.interrupted:
+        journal.say(
+            f"interrupted at step {progress.step}, saved in {checkpoints}; the same command with hydra.run.dir={checkpoints.parent} goes on"
+        )
+        journal.close()
+        raise SystemExit(INTERRUPTED)
+    return progress

@@ -1,0 +1,114 @@
+"""The base of a run: weights that were read from a folder, or trained from scratch once and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ctxext.commands.extension import extend, identity_of
+from ctxext.config.schema import Run
+from ctxext.data.prepare import Prepared, prepare
+from ctxext.data.tokenizer import load_tokenizer
+from ctxext.formats.bases import base_folder, read_geometry, read_position, read_trained_length, tokenizer_file
+from ctxext.formats.weights import read_weights
+from ctxext.maths.fingerprint import fingerprint
+from ctxext.refusal import require
+from ctxext.reporting.journal import Journal
+from ctxext.training.signals import Stop
+
+
+def prepared(run: Run, journal: Journal) -> Prepared:
+    """Return the run's data, encoded with the base's tokenizer, or with one trained on them; show the table of the stage."""
+    from ctxext.reporting.table import ledger_table
+
+    tokenizer = load_tokenizer(tokenizer_file(base_folder(run.base.path))) if run.base.path else None
+    data = prepare(run.dataset, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
+    journal.table(ledger_table(data.ledger))
+    return data
+
+
+def base_members(run: Run) -> tuple[Any, Any, Any]:
+    """Return position, mask and attention of the untouched model."""
+    return run.position.base(), run.mask.base(), run.attention.base()
+
+
+def read_base(run: Run) -> Any:
+    """Return the network in the folder of `base.path`, untouched; refuse a composition that it was not trained for."""
+    folder = base_folder(run.base.path)
+    geometry, position, trained = read_geometry(folder), read_position(folder), read_trained_length(folder)
+    for key, value in vars(geometry).items():
+        wanted = getattr(run.model, key, None)
+        require(
+            wanted == value,
+            f"model.{key} is {wanted!r}, but base.path={run.base.path} has {value!r}; drop it, or use base=none",
+        )
+    require(
+        run.base.trained_length == trained,
+        f"base.trained_length is {run.base.trained_length}, but base.path={run.base.path} was trained at {trained}; drop it",
+    )
+    base = run.position.base()
+    require(
+        base == position,
+        f"position reads weights trained with {base}, but base.path={run.base.path} was trained with {position}; use base=none",
+    )
+    network = geometry.build(*base_members(run))
+    network.load_state_dict(read_weights(folder, geometry))
+    return network
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """The stage that trains a base: the run as it would be at the trained length, and the folder that keeps it."""
+
+    run: Run
+    folder: Path
+
+
+def scratch(run: Run, data: Prepared) -> Scratch:
+    """Return the stage that trains the base of `run`; the folder is named by all that the weights depend on."""
+    settings = replace(
+        run.trainer,
+        steps=run.base.steps,
+        learning_rate=run.base.learning_rate,
+        batch_tokens=run.base.batch_tokens,
+        resume="auto",
+    )
+    position, mask, attention = base_members(run)
+    stage = replace(
+        run, context_length=run.base.trained_length, trainer=settings, position=position, mask=mask, attention=attention
+    )
+    digest = fingerprint({}, identity_of(stage, data))
+    return Scratch(
+        stage, Path(run.cache) / "bases" / f"{type(position).__name__.lower()}-{run.base.trained_length}-{digest[:8]}"
+    )
+
+
+def train_base(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
+    """Return the network trained from scratch at the trained length, taken from the cache if it was trained before."""
+    stage = scratch(run, data)
+    torch.manual_seed(run.seed)
+    network = run.model.build(stage.run.position, stage.run.mask, stage.run.attention)
+    journal.say(f"base: trained from scratch at {run.base.trained_length} tokens, kept in {stage.folder}")
+    with Journal(stage.folder, stage.folder.name) as own:
+        extend(network, stage.run, data, stage.folder / "checkpoints", own, stop)
+    return network
+
+
+def untouched(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
+    """Return the base of `run`, read or trained, on the run's device."""
+    network = read_base(run) if run.base.path else train_base(run, data, journal, stop)
+    return network.to(device_of(run))
+
+
+def device_of(run: Run) -> torch.device:
+    """Return the device that `run.device` names; auto is CUDA where there is one."""
+    if run.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    require(
+        run.device == "cpu" or torch.cuda.is_available(),
+        f"device={run.device}: PyTorch finds no CUDA device here; use device=cpu",
+    )
+    return torch.device(run.device)

@@ -1,0 +1,188 @@
+"""A command carried out for one job or for many: all are built before the first starts, and each failure is recorded.
+
+Hydra alone would build each job only when its turn comes, and name only the first failure at the end.
+"""
+
+import importlib
+import itertools
+import logging
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import compose
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from ctxext.commands.sweep import FAILURE, Outcome, verdict
+from ctxext.config import lengths
+from ctxext.config.folders import CONFIG_DIR
+from ctxext.config.mistakes import sentence
+from ctxext.config.record import FILE, write_config
+from ctxext.config.saved import saved_run
+from ctxext.config.schema import Run
+from ctxext.refusal import Refusal, require
+
+LOG = logging.getLogger(__name__)
+OF_A_RUN = ("eval", "export")
+"""The commands that may be given an earlier run."""
+
+
+@dataclass
+class Errand:
+    """A `command`, the `stage` (module:function) that carries it out, and the outcomes of its jobs so far."""
+
+    command: str
+    stage: str
+    show_traceback: bool
+    announce: Callable[[str], None]
+    planned: int = 0
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether several jobs were planned."""
+        return self.planned > 0
+
+    def job(self, config: DictConfig) -> None:
+        """Build the run of `config` and carry it out in Hydra's folder; only interruptions are raised."""
+        ours = HydraConfig.get()
+        folder, overrides = Path(ours.runtime.output_dir), as_typed(ours.overrides.task)
+        number = int(ours.job.num) if ours.mode == RunMode.MULTIRUN else 0
+        if self.is_sweep:
+            self.announce(f"[{number + 1}/{self.planned}] {' '.join(overrides)} -> {folder}")
+        (folder / FAILURE).unlink(missing_ok=True)
+        status, said = "interrupted", ""
+        try:
+            self.carry_out(settled(self.command, config, overrides), folder)
+            status = "done"
+        except Exception as error:
+            status, said = verdict(error)
+            LOG.info(traceback.format_exc())  # into the run's log; the console has the sentence
+            if self.show_traceback:
+                traceback.print_exc()
+        finally:
+            outcome = Outcome(number, config.name, config.context_length, folder, status, said)
+            self.outcomes.append(outcome)
+            if status != "done":
+                outcome.record()
+
+    def carry_out(self, config: DictConfig, folder: Path) -> None:
+        """Build the run of `config`, keep the config in `folder`, and call the stage."""
+        run = built(config)
+        write_config(config, folder)
+        module, _, function = self.stage.partition(":")
+        getattr(importlib.import_module(module), function)(run, folder)
+
+
+current: list[Errand] = []
+"""The errand at hand is the last; Hydra makes its callbacks from the config, so that they can't be given it."""
+
+
+def run(errand: Errand) -> None:
+    """Let Hydra compose the jobs of the command line and carry out `errand` for each; raise what is refused beforehand."""
+    lengths.register()
+    ConfigStore.instance().store("schema", Run)
+    current.append(errand)
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")(errand.job)()
+    except SystemExit as stop:
+        if isinstance(stop.__cause__, Refusal):
+            raise stop.__cause__ from stop.__cause__.__cause__
+        raise
+    finally:
+        current.pop()
+
+
+class Preflight(Callback):
+    """Build every job before a folder is made or the first starts, so that a mistake in any refuses them all."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Build the one job."""
+        overrides = as_typed(config.hydra.overrides.task)
+        with refusing_at_once("", overrides):
+            check(config, overrides)
+
+    def on_multirun_start(self, config: DictConfig, config_name: str = "config", **_: Any) -> None:
+        """Build each job of the sweep, where Hydra's own sweeper fixes the jobs beforehand."""
+        if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
+            current[-1].planned = 1
+            return
+        typed = as_typed(config.hydra.overrides.task)
+        with refusing_at_once("", typed):
+            jobs = list(combinations(typed, config.hydra.sweeper.params or {}))
+        current[-1].planned = len(jobs)
+        for overrides in jobs:
+            with refusing_at_once(f"{' '.join(overrides)}: ", overrides):
+                check(compose(config_name, overrides), overrides)
+
+
+def check(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse the job of `config` and its `overrides` if it can't be built; `config` may hold Hydra's own node."""
+    plain = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(plain, dict)
+    plain.pop("hydra", None)
+    built(settled(current[-1].command, OmegaConf.create(plain), overrides))
+
+
+def built(config: DictConfig) -> Run:
+    """Return the typed run of `config`."""
+    from ctxext.config.building import build  # the classes of a run import torch, composing doesn't
+
+    return build(config)
+
+
+def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return the config that `command` works on: `config`, or that of the earlier run that it names, with the `overrides`."""
+    earlier = str(config.run)
+    if not earlier:
+        return config
+    require(
+        command in OF_A_RUN,
+        f"run={earlier} is of {' and '.join(OF_A_RUN)}; {command} takes base.path=FOLDER to start from weights",
+    )
+    path = Path(earlier)
+    if (path / "config.json").is_file() and not (path / FILE).is_file():  # a Hugging Face folder: a base, not a run
+        return OmegaConf.create({**config, "run": "", "base": {**config.base, "path": earlier}})
+    return saved_run(path, config, overrides)
+
+
+def combinations(overrides: Sequence[str], params: Mapping[str, str]) -> Iterator[list[str]]:
+    """Yield the overrides of each job of a sweep over `params` and `overrides`, in Hydra's order; later ones win."""
+    words = [f"{key}={value}" for key, value in params.items()] + list(overrides)
+    choices: dict[str, list[str]] = {}
+    for override in OverridesParser.create().parse_overrides(words):
+        key = override.get_key_element()
+        if override.is_sweep_override():
+            require(override.is_discrete_sweep(), f"{override.input_line}: a sweep must name its values")
+            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+        else:
+            choices[key] = [str(override.input_line)]
+    yield from (list(job) for job in itertools.product(*choices.values()))
+
+
+def as_typed(overrides: Any) -> list[str]:
+    """Return the words of Hydra's list `overrides`, whose interpolations would else be resolved in reading them."""
+    return [str(word) for word in OmegaConf.to_container(overrides, resolve=False)]
+
+
+@contextmanager
+def refusing_at_once(where: str, words: Sequence[str]) -> Iterator[None]:
+    """End the program with the sentence of what is raised over `words`, which `where` opens.
+
+    Hydra turns what a callback raises into a warning, unless it ends the program.
+    """
+    try:
+        yield
+    except Exception as error:
+        refusal = Refusal(where + sentence(error, words))
+        refusal.__cause__ = error
+        raise SystemExit(2) from refusal

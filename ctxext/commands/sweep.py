@@ -1,0 +1,77 @@
+"""How jobs end: a failure is kept in its run's folder, and the sweep ends with a table of all jobs."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ctxext.commands.columns import aligned
+from ctxext.refusal import Refusal
+
+FAILURE = "failure.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: `status` is done, refused, failed or interrupted, and `sentence` says why."""
+
+    number: int
+    name: str
+    context_length: int
+    folder: Path
+    status: str
+    sentence: str = ""
+
+    def record(self) -> None:
+        """Write a job that isn't done into its folder."""
+        said = asdict(self) | {"folder": str(self.folder)}
+        (self.folder / FAILURE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+def verdict(error: Exception) -> tuple[str, str]:
+    """Return the status and the one sentence of a job that ended with `error`."""
+    if isinstance(error, Refusal):
+        return "refused", " ".join(str(error).split())
+    return "failed", " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def exit_status(outcomes: Sequence[Outcome], is_sweep: bool) -> int:
+    """Return the exit status of the jobs: 0 all done, 2 the only one was refused, 1 otherwise."""
+    ends = {outcome.status for outcome in outcomes}
+    if ends <= {"done"}:
+        return 0
+    return 2 if ends == {"refused"} and not is_sweep else 1
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Return a line for each job, with the numbers at its target length where it measured them."""
+    rows = []
+    for outcome in outcomes:
+        nll, passkey = headline(outcome.folder)
+        said = f"{outcome.status}: {outcome.sentence}" if outcome.sentence else outcome.status
+        rows.append((str(outcome.number), outcome.name, str(outcome.context_length), nll, passkey, said))
+    return aligned(("job", "name", "context_length", "nll", "passkey", "status"), rows)
+
+
+def headline(folder: Path) -> tuple[str, str]:
+    """Return nll and passkey accuracy of the extended model at the target length, from `results.json`; empty if absent."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        target = results["lengths"]["target"]
+        nlls = [row["nll"] for row in at_target(results["by_length"], target)]
+        passkeys = [row for row in at_target(results["tasks"], target) if row["task"] == "passkey"]
+        return mean([(nll, 1) for nll in nlls]), mean([(row["value"], row["n"]) for row in passkeys])
+    return "", ""
+
+
+def at_target(rows: list[dict[str, Any]], target: int) -> list[dict[str, Any]]:
+    """Return the `rows` of the extended model at length `target`."""
+    return [row for row in rows if row["subject"] == "extended" and row["length"] == target]
+
+
+def mean(counted: list[tuple[float, int]]) -> str:
+    """Return the mean of the (value, count) pairs `counted` in three decimals, or nothing if there are none."""
+    total = sum(count for _, count in counted)
+    return f"{sum(value * count for value, count in counted) / total:.3f}" if total else ""

@@ -1,0 +1,80 @@
+"""The words of a command line, made fit for Hydra: flags last, free texts quoted, the command's own word taken out."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+from ctxext.refusal import Refusal, require
+
+FREE = re.compile(r"(\+{0,2}(?:dataset\.path|base\.path|run))=(.*)", re.DOTALL)
+TAKES_A_WORD = {
+    "--experimental-rerun",
+    "--package",
+    "-p",
+    "--config-path",
+    "-cp",
+    "--config-name",
+    "-cn",
+    "--config-dir",
+    "-cd",
+    "--cfg",
+    "-c",
+    "--info",
+    "-i",
+}
+
+
+def parsed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.Namespace:
+    """Return the arguments that `parser` reads from `words`; what it can't read is refused in a sentence."""
+
+    def refuse(message: str) -> NoReturn:
+        raise Refusal(message)
+
+    parser.error = refuse  # type: ignore[method-assign]
+    return parser.parse_args(words)
+
+
+def for_hydra(words: Sequence[str]) -> list[str]:
+    """Return `words` as Hydra reads them; refuse flags that it doesn't have, and the one that runs what a file says."""
+    from hydra._internal.utils import get_args_parser
+
+    words = ordered(words)
+    arguments = parsed(get_args_parser(), words)
+    rerun = arguments.experimental_rerun
+    require(
+        rerun is None,
+        f"--experimental-rerun={rerun} would load a pickle, which runs code; give the overrides themselves",
+    )
+    return [quoted(word, arguments.multirun) for word in words]
+
+
+def ordered(words: Sequence[str]) -> list[str]:
+    """Return `words` with the overrides before the flags, since Hydra takes none between or after flags with a value."""
+    overrides: list[str] = []
+    flags: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        (flags if word.startswith("-") or before in TAKES_A_WORD else overrides).append(word)
+    return overrides + flags
+
+
+def quoted(word: str, is_sweep: bool) -> str:
+    """Return the override `word` with a path in quotes, which Hydra might read as a list, a call or a number.
+
+    Left as they are: lists, values in quotes, interpolations, and in a sweep what is separated by commas.
+    """
+    match = FREE.fullmatch(word)
+    if match is None or not match[2] or match[2][0] in "'\"[" or "${" in match[2] or (is_sweep and "," in match[2]):
+        return word
+    # In quotes, backslashes count only where a quote follows them.
+    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), match[2])
+    return f"{match[1]}='{text}'"
+
+
+def completed(line: str, commands: Sequence[str]) -> list[str] | str:
+    """Return which of the `commands` go on from the typed `line`, or the line without its command, which Hydra completes."""
+    typed = line.split()
+    if len(typed) < 2 or (len(typed) == 2 and not line.endswith(" ")):
+        start = typed[1] if len(typed) == 2 else ""
+        return [command for command in commands if command.startswith(start)]
+    return re.sub(r"^(\s*\S+)\s+\S+", r"\1", line, count=1)

@@ -1,0 +1,84 @@
+"""From a composed config to typed objects: nothing unknown passes, and only classes of the option files are made."""
+
+import dataclasses
+import importlib
+import typing
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ctxext.config.folders import SLOTS, option_of, options, targets
+from ctxext.config.lengths import register
+from ctxext.config.mistakes import sentence, shown, takes_no
+from ctxext.config.schema import Run, check_scalars
+from ctxext.refusal import Refusal, fits, require, spelt
+
+
+def build(config: DictConfig) -> Run:
+    """Return the typed run of `config`; refuse unknown keys, wrong types, foreign classes and illegal compositions."""
+    register()
+    try:
+        unresolved: Any = OmegaConf.to_container(config, resolve=False)
+        classes = {slot: checked_class(slot, unresolved.get(slot)) for slot in SLOTS}
+        settings = OmegaConf.merge(OmegaConf.structured(Run), OmegaConf.to_container(config, resolve=True))
+        for missing in sorted(OmegaConf.missing_keys(settings)):
+            raise Refusal(f"{missing} has no value; add {missing}=VALUE")
+        return made(settings, classes)
+    except OmegaConfBaseException as error:
+        raise Refusal(sentence(error)) from error
+
+
+def made(settings: Any, classes: dict[str, type]) -> Run:
+    """Return the run of the strictly typed `settings`, its slots filled with `classes`, if it is legal.
+
+    Hydra's `instantiate` would do it in one call, but passes every object through OmegaConf a second time, which knows
+    no `str | list[str]`.
+    """
+    from ctxext.config import legality  # it imports torch, of which composing needs nothing
+
+    check_scalars(settings)
+    legality.check_factor(settings)
+    values: dict[str, Any] = {}
+    for name in settings:
+        node = settings[name]
+        if name in classes:
+            fields: Any = OmegaConf.to_container(node)
+            values[name] = classes[name](**{key: value for key, value in fields.items() if key != "_target_"})
+        else:
+            values[name] = OmegaConf.to_object(node) if OmegaConf.is_config(node) else node
+    run = Run(**values)
+    legality.check(run)
+    return run
+
+
+def checked_class(slot: str, plain: Any) -> type:
+    """Return the class that the unresolved config `plain` of `slot` names; refuse foreign ones and foreign keys.
+
+    A `_target_` runs code, so that only what our own option files name is ever made, and nothing inside another.
+    """
+    chosen = isinstance(plain, dict) and "_target_" in plain
+    require(chosen, f"{slot} must be an option of its group; choose {slot}={' or '.join(options(slot))}")
+    target, allowed = plain["_target_"], sorted(set(targets(slot).values()))
+    require(target in allowed, f"{slot}._target_ must be one of {', '.join(allowed)}, got {target!r}")
+    module, _, name = target.rpartition(".")
+    member: type = getattr(importlib.import_module(module), name)
+    check_keys(slot, plain, member)
+    return member
+
+
+def check_keys(slot: str, plain: dict[str, Any], member: Any) -> None:
+    """Refuse keys of `plain` that the class `member` doesn't have, those that it lacks, and values of another type."""
+    hints, known = typing.get_type_hints(member), [field.name for field in dataclasses.fields(member)]
+    for key, value in plain.items():
+        if key != "_target_":
+            require(key in known, takes_no(slot, plain["_target_"], key, known))
+            check_value(f"{slot}.{key}", value, hints[key])
+    for key in known:
+        require(key in plain, f"{slot}.{key} is missing; {slot}={option_of(slot, plain['_target_'])} needs it")
+
+
+def check_value(path: str, value: object, hint: object) -> None:
+    """Refuse `value` at `path` unless it fits `hint`; an interpolation is checked by the class, once it is resolved."""
+    if not (isinstance(value, str) and ("${" in value or value == "???")):
+        require(fits(value, hint), f"{path} must be {spelt(hint)}, got {shown(value)}")

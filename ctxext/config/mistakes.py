@@ -1,0 +1,134 @@
+"""What Hydra and OmegaConf raise, said in one sentence: the config path, the rule, the value, and what is nearest."""
+
+import re
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
+
+from ctxext.config.folders import GROUPS, option_of, options_with
+from ctxext.config.schema import Run
+from ctxext.refusal import Refusal, nearest, spelt
+
+
+def sentence(error: BaseException, words: Sequence[str] = ()) -> str:
+    """Return what is wrong in one sentence, for an `error` of composing or building what the overrides `words` say."""
+    causes = list(chain(error))
+    for kind, said in SAID:
+        for cause in causes:
+            if isinstance(cause, kind):
+                return flat(said(cause, words))
+    return flat(str(causes[-1]) or type(error).__name__)
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield `error` and what it was raised from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def flat(text: str) -> str:
+    """Return `text` in one line."""
+    return " ".join(text.split())
+
+
+def shown(value: object) -> str:
+    """Return `value` as a user would type it."""
+    return "null" if value is None else repr(value)
+
+
+def takes_no(slot: str, target: object, key: str, known: Sequence[str]) -> str:
+    """Return that the class `target` in `slot`, which knows the keys `known`, has no `key`, and which option has."""
+    likely, others = nearest(key, known), options_with(slot, key)
+    if not likely and others:
+        likely = f"; drop it, or use {slot}={' or '.join(others)}"
+    return f"{slot}.{key}: {slot}={option_of(slot, target)} takes no {key!r}{likely}"
+
+
+def unread(error: Any, words: Sequence[str]) -> str:
+    """Return which word isn't KEY=VALUE."""
+    return f"{error.override!r} can't be read as KEY=VALUE; a value with spaces, commas, brackets or '=' needs quotes in quotes: KEY=\"'VALUE'\""
+
+
+def no_option(error: Any, words: Sequence[str]) -> str:
+    """Return which option doesn't exist, and which do."""
+    group, _, option = (error.missing_cfg_file or "").rpartition("/")
+    if not group:
+        return str(error).splitlines()[0]
+    known = [name for name in error.options or () if not name.startswith("_")]
+    plus = "+" if group == "method" else ""
+    return f"{plus}{group}={option}: no such option{nearest(option, known)} ({', '.join(known)})"
+
+
+def no_key(error: Any, words: Sequence[str]) -> str:
+    """Return which key doesn't exist, and the nearest that does."""
+    path, key, parent = str(error.full_key), str(error.key), error.parent_node
+    known = [str(name) for name in parent or () if name != "_target_"]
+    if parent is not None and "_target_" in parent and "." in path:
+        return takes_no(path.split(".")[0], parent._get_node("_target_")._value(), key, known)
+    if path.startswith("hydra"):
+        return f"{path}: no such key{nearest(key, known)}"
+    if "." not in path:
+        known = [*(name for name in known if name != "hydra"), "method"]
+    likely = nearest(key, known)
+    written = " (write +method=NAME)" if "'method'" in likely else ""
+    return f"{path}: no such key{likely or '; known are ' + ', '.join(known)}{written}"
+
+
+def wrong_type(error: Any, words: Sequence[str]) -> str:
+    """Return which value isn't of the type that the schema wants."""
+    hint: Any = Run
+    for step in re.split(r"[.\[]", str(error.full_key)):
+        inner = typing.get_args(hint)
+        hint = inner[0] if step.endswith("]") and inner else getattr(hint, "__annotations__", {}).get(step, Any)
+    wanted = "a group of keys" if hasattr(hint, "__dataclass_fields__") else spelt(hint)
+    return f"{error.full_key} must be {wanted}, got {shown(error.value)}"
+
+
+def unresolved(error: Any, words: Sequence[str]) -> str:
+    """Return which interpolation leads nowhere, or which value OmegaConf refuses for another reason."""
+    where = error.full_key or " ".join(word for word in words if "${" in word)
+    return f"{where}: {str(error).splitlines()[0]}"
+
+
+def misplaced(error: Any, words: Sequence[str]) -> str:
+    """Return what is wrong with an override that composition refused for its form."""
+    text = str(error)
+    absent = re.search(r"Could not override '([^']+)'\. No match in the defaults list", text)
+    twice = re.search(r"Multiple values for ([^.]+)\..*override [^:]+: ([^']+)'", text)
+    ambiguous = re.search(r"Ambiguous value for argument '(.+)'", text)
+    if absent:
+        word = next((word for word in words if word.split("=")[0] == absent[1]), absent[1])
+        return f"{word}: nothing of this group is chosen yet, so that it is added: write +{word}"
+    if twice and twice[1] == "method":
+        return f"+method={twice[2]}: a method is chosen already; choose one, or write an overlay of your own (--config-dir DIR +method=mine)"
+    if twice:
+        return f"+{twice[1]}={twice[2]}: an option of this group is chosen already; write {twice[1]}={twice[2]}"
+    if ambiguous:
+        return f"{ambiguous[1]}: several values are a sweep; add -m to run a job for each, or write [A,B] for a list"
+    return text
+
+
+def other(error: Any, words: Sequence[str]) -> str:
+    """Return the words of `error` itself, or what is known of a group that was given a number."""
+    named = [word for word in words if word.split("=")[0] in GROUPS]
+    if "Config group override must be a string" in str(error) and named:
+        return f"{' '.join(named)}: a group takes the name of an option (ctxext ls GROUP names them)"
+    return str(error) or type(error).__name__
+
+
+SAID: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[[Any, Sequence[str]], str]], ...] = (
+    (Refusal, lambda error, words: str(error)),
+    (OverrideParseException, unread),
+    (MissingConfigException, no_option),
+    ((ConfigKeyError, ConfigAttributeError), no_key),
+    (ValidationError, wrong_type),
+    (OmegaConfBaseException, unresolved),
+    (ConfigCompositionException, misplaced),
+    (Exception, other),
+)
+"""What says which error, the most telling first: Hydra wraps OmegaConf's errors, and these wrap each other."""

@@ -1,0 +1,110 @@
+"""Encoded documents as memory-mapped files: a flat row of tokens, where each document starts, and what is a target."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from ctxext.data.documents import Document
+from ctxext.data.tokenizer import end_token
+
+BATCH_CHARACTERS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Documents as token ids: `tokens` [T] (each document ends with the end token), `starts` [num_documents + 1].
+
+    `targets` [T] tells which tokens are predicted, or is None where every token is.
+    """
+
+    tokens: NDArray[np.unsignedinteger]
+    starts: NDArray[np.int64]
+    names: list[str]
+    targets: NDArray[np.bool_] | None
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return len(self.names)
+
+    def document(self, index: int) -> NDArray[np.unsignedinteger]:
+        """Return the tokens of document `index`, its end token included."""
+        return self.tokens[self.starts[index] : self.starts[index + 1]]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Corpus":
+        """Map the corpus that `write_corpus` left in `folder`."""
+        record = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        tokens = mapped(folder / "tokens.bin", np.dtype(record["dtype"]))
+        starts: NDArray[np.int64] = np.load(folder / "starts.npy", allow_pickle=False)
+        targets = mapped(folder / "targets.bin", np.dtype(bool)) if record["pairs"] else None
+        return cls(tokens, starts, record["names"], targets)
+
+
+def mapped(path: Path, dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
+    """Return the file at `path` as a read-only array of `dtype`; an empty file can't be mapped and is an empty array."""
+    if path.stat().st_size == 0:
+        return np.empty(0, dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r")
+
+
+def write_corpus(folder: Path, documents: Iterable[Document], tokenizer: Tokenizer) -> Corpus:
+    """Encode `documents` with `tokenizer` into new files in `folder`, a bounded batch at a time, and open them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dtype = np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32)
+    names: list[str] = []
+    lengths: list[int] = []
+    pairs = False
+    with ExitStack() as stack:
+        token_file = stack.enter_context((folder / "tokens.bin").open("wb"))
+        target_file = stack.enter_context((folder / "targets.bin").open("wb"))
+        for batch in batches(documents):
+            pairs = pairs or any(document.target for document in batch)
+            for document, (tokens, targets) in zip(batch, encode(batch, tokenizer), strict=True):
+                token_file.write(tokens.astype(dtype).tobytes())
+                target_file.write(targets.tobytes())
+                names.append(document.name)
+                lengths.append(len(tokens))
+    if not pairs:
+        (folder / "targets.bin").unlink()
+    np.save(folder / "starts.npy", np.cumsum([0, *lengths], dtype=np.int64), allow_pickle=False)
+    record = {"dtype": dtype.name, "pairs": pairs, "names": names}
+    (folder / "corpus.json").write_text(json.dumps(record), encoding="utf-8")
+    return Corpus.open(folder)
+
+
+def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    """Yield `documents` in lists of about `BATCH_CHARACTERS` characters, a longer document alone."""
+    batch: list[Document] = []
+    size = 0
+    for document in documents:
+        length = len(document.text) + len(document.target)
+        if batch and size + length > BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+        batch.append(document)
+        size += length
+    if batch:
+        yield batch
+
+
+def encode(batch: list[Document], tokenizer: Tokenizer) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Yield the tokens of each document of `batch`, the end token last, and which of them are targets.
+
+    A target begins on a new line, and is encoded apart from its input, so that the border between them is a token's.
+    """
+    end = end_token(tokenizer)
+    inputs = [document.text + "\n" if document.target else document.text for document in batch]
+    encoded = tokenizer.encode_batch_fast(inputs, add_special_tokens=False)
+    answers = tokenizer.encode_batch_fast([document.target for document in batch], add_special_tokens=False)
+    for document, question, answer in zip(batch, encoded, answers, strict=True):
+        tokens = np.array([*question.ids, *answer.ids, end], dtype=np.int64)
+        targets = np.ones(len(tokens), dtype=bool)
+        if document.target:
+            targets[: len(question.ids)] = False
+        yield tokens, targets

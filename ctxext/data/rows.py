@@ -1,0 +1,150 @@
+"""Rows to train on: windows of a corpus and freshly written lessons, each found by its number alone.
+
+Shapes: B rows, S tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from ctxext.data.corpus import Corpus
+from ctxext.maths.counted import generator
+from ctxext.refusal import require
+from ctxext.tasks import recall
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows side by side: `tokens`, `targets`, `positions` [B, S] int64, `weights` [B, S] float, `samples` the rows' names.
+
+    `documents` [B, S] keeps packed documents apart; None where each row is of one document. A target with weight 0 is
+    not predicted: the first token behind a document's end, and the inputs of (input, target) pairs.
+    """
+
+    tokens: Tensor
+    targets: Tensor
+    weights: Tensor
+    positions: Tensor
+    documents: Tensor | None
+    samples: list[str]
+
+    def parts(self, count: int) -> Iterator[Batch]:
+        """Yield the batch in `count` runs of rows."""
+        for rows in np.array_split(np.arange(len(self.samples)), count):
+            documents = None if self.documents is None else self.documents[rows]
+            arrays = (self.tokens[rows], self.targets[rows], self.weights[rows], self.positions[rows], documents)
+            yield Batch(*arrays, [self.samples[row] for row in rows])
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on `device`."""
+        documents = None if self.documents is None else self.documents.to(device)
+        arrays = (
+            self.tokens.to(device),
+            self.targets.to(device),
+            self.weights.to(device),
+            self.positions.to(device),
+            documents,
+        )
+        return Batch(*arrays, self.samples)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row before it is stacked: arrays of S, and of S + 1 for `tokens`, which hold the last target too."""
+
+    tokens: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    documents: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    sample: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of `length` tokens: `recall_share` of them lessons in look-up, the others windows of `corpus` in shuffled order.
+
+    Row n is a function of (seed, n) alone, so that a resumed run sees the rows that it would have seen.
+    """
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    length: int
+    recall_share: float
+    seed: int
+
+    def __post_init__(self) -> None:
+        require(self.length > 1, f"a training row needs 2 tokens or more, got context_length {self.length}")
+        require(
+            self.recall_share == 1 or self.windows > 0,
+            f"dataset: the training split holds {len(self.corpus.tokens)} tokens, fewer than one row of {self.length}; "
+            "take more text, a smaller context_length, or dataset.recall_share=1",
+        )
+
+    @property
+    def windows(self) -> int:
+        """How many whole windows the corpus holds; what is left at its end is not seen."""
+        return max(len(self.corpus.tokens) - 1, 0) // self.length
+
+    def batch(self, first: int, count: int) -> Batch:
+        """Return rows `first` up to `first + count`."""
+        rows = [self.row(number) for number in range(first, first + count)]
+        tokens = torch.from_numpy(np.stack([row.tokens for row in rows]))
+        documents = torch.from_numpy(np.stack([row.documents for row in rows]))
+        return Batch(
+            tokens[:, :-1],
+            tokens[:, 1:],
+            torch.from_numpy(np.stack([row.weights for row in rows])),
+            torch.from_numpy(np.stack([row.positions for row in rows])),
+            documents if bool(documents.any()) else None,
+            [row.sample for row in rows],
+        )
+
+    def row(self, number: int) -> Row:
+        """Return row `number`: lessons are spread evenly among the windows."""
+        lessons = int(number * self.recall_share)
+        if int((number + 1) * self.recall_share) > lessons:
+            return self.lesson(lessons)
+        return self.window(number - lessons)
+
+    def window(self, number: int) -> Row:
+        """Return the window that comes `number`th when all are shuffled anew for each time round."""
+        epoch, place = divmod(number, self.windows)
+        window = int(window_order(self.seed, epoch, self.windows)[place])
+        start, stop = window * self.length, (window + 1) * self.length
+        tokens = self.corpus.tokens[start : stop + 1].astype(np.int64)
+        document = np.searchsorted(self.corpus.starts, np.arange(start, stop + 1), side="right") - 1
+        weights = (document[1:] == document[:-1]).astype(np.float32)
+        if self.corpus.targets is not None:
+            weights *= self.corpus.targets[start + 1 : stop + 1]
+        positions = np.arange(start, stop) - np.maximum(self.corpus.starts[document[:-1]], start)
+        return Row(tokens, weights, document[:-1] - document[0], positions, f"text/{window}")
+
+    def lesson(self, number: int) -> Row:
+        """Return lesson `number` of the recall generator, filled up to the row's length at its start."""
+        draw = generator(self.seed, "lesson", number)
+        story = recall.lesson(draw, self.length + 1, lambda sentence: len(self.ids(sentence)))
+        tokens = [token for sentence in story.sentences for token in self.ids(sentence)]
+        while len(tokens) <= self.length:
+            missing = self.length + 1 - len(tokens)
+            tokens = self.ids(recall.filler(draw))[-missing:] + tokens
+        ones, none = np.ones(self.length, dtype=np.float32), np.zeros(self.length, dtype=np.int64)
+        return Row(np.array(tokens), ones, none, np.arange(self.length), f"recall/{number}")
+
+    def ids(self, sentence: str) -> list[int]:
+        """Return the tokens of `sentence`."""
+        ids: list[int] = self.tokenizer.encode(sentence, add_special_tokens=False).ids
+        return ids
+
+
+@lru_cache(maxsize=2)
+def window_order(seed: int, epoch: int, windows: int) -> NDArray[np.int64]:
+    """Return the order in which the numbers below `windows` are seen the `epoch`th time round."""
+    return generator(seed, "window order", epoch).permutation(windows)

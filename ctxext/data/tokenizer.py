@@ -1,0 +1,83 @@
+"""The byte-level BPE tokenizer: how it is trained, loaded, and how many bytes each of its tokens stands for.
+
+Shapes: V vocabulary.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from ctxext.refusal import Refusal, require
+
+END = "<|endoftext|>"
+KNOWN_ENDS = (END, "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "[SEP]")
+SMALLEST_VOCABULARY = 257
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Train a byte-level BPE of at most `vocab_size` tokens on `texts`; refuse a size without room for each byte."""
+    require(
+        vocab_size >= SMALLEST_VOCABULARY,
+        f"model.vocab_size must be at least {SMALLEST_VOCABULARY} (each byte, and the end of a text), got {vocab_size}",
+    )
+    tokenizer = Tokenizer(models.BPE())
+    digits = pre_tokenizers.Digits(individual_digits=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return as_plain_text(tokenizer)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """Load the tokenizer.json at `path`; refuse a file that is missing or isn't one."""
+    require(path.is_file(), f"{path}: no such tokenizer file")
+    try:
+        return as_plain_text(Tokenizer.from_file(str(path)))
+    except Exception as error:  # the library raises bare Exception
+        raise Refusal(f"{path}: not a tokenizer.json ({error})") from error
+
+
+def as_plain_text(tokenizer: Tokenizer) -> Tokenizer:
+    """Make `tokenizer` split control tokens in a text as it does any other characters (its file doesn't keep this)."""
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def end_token(tokenizer: Tokenizer) -> int:
+    """Return the id that ends a document; refuse a tokenizer that has none of the known ones."""
+    for word in KNOWN_ENDS:
+        token = tokenizer.token_to_id(word)
+        if token is not None:
+            return int(token)
+    raise Refusal(f"the tokenizer has no token that ends a text (one of {', '.join(KNOWN_ENDS)})")
+
+
+def byte_lengths(tokenizer: Tokenizer) -> NDArray[np.int64]:
+    """Return how many UTF-8 bytes each token stands for [V], 0 for control tokens."""
+    lengths = np.zeros(tokenizer.get_vocab_size(with_added_tokens=True), dtype=np.int64)
+    added = tokenizer.get_added_tokens_decoder()
+    byte_level = '"ByteLevel"' in json.dumps(json.loads(tokenizer.to_str())["decoder"])
+    for word, token in tokenizer.get_vocab(with_added_tokens=True).items():
+        if token in added:
+            lengths[token] = 0 if added[token].special else len(word.encode())
+        else:
+            # Byte-level BPE spells each byte as one character.
+            lengths[token] = len(word) if byte_level else sentencepiece_length(word)
+    return lengths
+
+
+def sentencepiece_length(word: str) -> int:
+    """Return the bytes of a SentencePiece `word`, which spells a space as a low bar and a rare byte as <0xNN>."""
+    if len(word) == 6 and word.startswith("<0x"):
+        return 1
+    return len(word.replace("\u2581", " ").encode())

@@ -1,0 +1,102 @@
+"""How a subject reads: the whole window, or only the last `trained_length` tokens before each scored one.
+
+Shapes: N windows, L tokens, k scored tokens at each window's end, W hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ctxext.kernels.loss import token_scores
+
+Model = Any
+"""Whatever speaks the model protocol: `hidden`, `unembedding`, `new_cache`."""
+
+
+def positions_of(tokens: Tensor) -> Tensor:
+    """Return the positions from 0 of `tokens` [B, S]."""
+    return torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape[0], -1)
+
+
+def scores(model: Model, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return nll in nats and hits of `targets` [B, S], which the states `hidden` [B, S, W] of `model` predict."""
+    nll, hit = token_scores(hidden.flatten(0, 1), *model.unembedding, targets.flatten())
+    if not bool(nll.isfinite().all()):
+        raise FloatingPointError("the model's logits are not finite; nothing was scored")
+    return nll.view_as(targets), hit.view_as(targets)
+
+
+@dataclass(frozen=True)
+class WholeReader:
+    """Reads every token that is there, in one pass; at most `batch_tokens` at once, or one row."""
+
+    model: Model
+    batch_tokens: int
+
+    @torch.inference_mode()
+    def score(self, windows: Tensor, scored: int) -> tuple[Tensor, Tensor]:
+        """Return nll and hits [N, k] of the last `scored` tokens of `windows` [N, L]."""
+        pieces = []
+        for part in windows.split(max(1, self.batch_tokens // windows.shape[1])):
+            hidden = self.model.hidden(part[:, :-1], positions_of(part[:, :-1]))
+            pieces.append(scores(self.model, hidden[:, -scored:], part[:, -scored:]))
+        return torch.cat([nll for nll, _ in pieces]), torch.cat([hit for _, hit in pieces])
+
+    def sight(self, length: int, scored: int) -> int:
+        """Return how many tokens at the end of a window of `length` the last `scored` ones are scored from: all."""
+        return length
+
+    def prompt(self, tokens: list[int], budget: int) -> list[int]:
+        """Return what is read of a prompt of `tokens` that leaves room for `budget` more: all of it."""
+        return tokens
+
+
+@dataclass(frozen=True)
+class TruncatedReader:
+    """The control: for each scored token, the last `trained_length` tokens of the window before it, from position 0."""
+
+    model: Model
+    batch_tokens: int
+    trained_length: int
+
+    @torch.inference_mode()
+    def score(self, windows: Tensor, scored: int) -> tuple[Tensor, Tensor]:
+        """Return nll and hits [N, k] of the last `scored` tokens of `windows` [N, L], each by a pass of its own.
+
+        Targets with fewer than `trained_length` tokens before them share the pass that reads the window's start.
+        """
+        length = windows.shape[1]
+        cut = max(length - scored, self.trained_length)
+        pieces = []
+        if cut > length - scored:
+            shared = min(cut, length)
+            pieces.append(WholeReader(self.model, self.batch_tokens).score(windows[:, :shared], shared - (length - scored)))
+        for targets in batches(range(cut, length), max(1, self.batch_tokens // (self.trained_length * windows.shape[0]))):
+            contexts = torch.cat([windows[:, target - self.trained_length : target] for target in targets])
+            last = self.model.hidden(contexts, positions_of(contexts))[:, -1:]
+            wanted = torch.cat([windows[:, target : target + 1] for target in targets])
+            nll, hit = scores(self.model, last, wanted)
+            pieces.append((nll.view(len(targets), -1).T, hit.view(len(targets), -1).T))
+        return torch.cat([nll for nll, _ in pieces], dim=1), torch.cat([hit for _, hit in pieces], dim=1)
+
+    def sight(self, length: int, scored: int) -> int:
+        """Return how many tokens at the end of a window of `length` the last `scored` ones are scored from."""
+        return min(length, self.trained_length + scored)
+
+    def prompt(self, tokens: list[int], budget: int) -> list[int]:
+        """Return the end of a prompt of `tokens` that leaves room for `budget` more within the trained length."""
+        return tokens[-(self.trained_length - budget) :]
+
+
+Reader = WholeReader | TruncatedReader
+
+
+def batches(items: range, size: int) -> Iterator[range]:
+    """Yield `items` in runs of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,84 @@
+"""Retrieval: the gold answer's rank among candidates, by log-likelihood.
+
+Shapes: B samples, P prompt tokens, A answer tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+
+import torch
+
+from ctxext.evaluation.reader import Reader, positions_of, scores
+from ctxext.evaluation.results import Row
+from ctxext.evaluation.settings import Evaluation
+from ctxext.maths.intervals import wilson
+from ctxext.tasks import passkey
+from ctxext.tasks.passkey import Sample
+
+METRIC = "accuracy (rank 0 of 10 by summed log-likelihood)"
+
+
+def passkey_samples(settings: Evaluation, length: int, encode: Callable[[str], list[int]]) -> list[Sample]:
+    """Return the samples of `length`, spread evenly over the depths; the same for every run."""
+    depths = settings.depths
+    return [passkey.sample(0, length, depths[index % len(depths)], index // len(depths), encode) for index in range(settings.samples)]
+
+
+@torch.inference_mode()
+def rank_samples(reader: Reader, samples: list[Sample]) -> Iterator[int]:
+    """Yield for each of `samples`, all of one length, how many candidates are at least as likely as the gold one."""
+    budget = max(len(answer) for sample in samples for answer in sample.answers)
+    size = max(1, reader.batch_tokens // samples[0].length)
+    for start in range(0, len(samples), size):
+        # Prompts of one batch are equally long, but for answers of unlike lengths.
+        for _, group in groupby(samples[start : start + size], key=lambda sample: len(sample.prompt)):
+            yield from rank_batch(reader, list(group), budget)
+
+
+def rank_batch(reader: Reader, samples: list[Sample], budget: int) -> list[int]:
+    """Return the gold answers' ranks; the prompts are read once, and every candidate goes on from the cache."""
+    model = reader.model
+    prompts = torch.tensor([reader.prompt(sample.prompt, budget) for sample in samples])
+    cache = model.new_cache()
+    last = model.hidden(prompts, positions_of(prompts), cache=cache)[:, -1:]
+    totals = []
+    for candidate in range(len(samples[0].answers)):
+        answers = torch.tensor([sample.answers[candidate] for sample in samples])
+        places = positions_of(answers)[:, :-1] + prompts.shape[1]
+        rest = model.hidden(answers[:, :-1], places, cache=cache.repeat(1))
+        nll, _ = scores(model, torch.cat((last, rest), dim=1), answers)
+        totals.append(nll.double().sum(dim=1))
+    gold, others = totals[0], torch.stack(totals[1:])
+    return [int(rank) for rank in (others <= gold).sum(dim=0)]
+
+
+def sample_record(subject: str, sample: Sample, rank: int) -> Row:
+    """Return the line of samples.jsonl for `sample` as scored by `subject`."""
+    return {
+        "subject": subject,
+        "task": sample.task,
+        "length": sample.length,
+        "depth": sample.depth,
+        "index": sample.index,
+        "seed": sample.seed,
+        "positions": sample.positions,
+        "answer": sample.candidates[0],
+        "candidates": sample.candidates,
+        "rank": rank,
+    }
+
+
+def task_rows(records: Iterable[Row]) -> list[Row]:
+    """Return the rows of `tasks`: the accuracy of `records`, all of one subject, task and length, over all and at each depth."""
+    records = list(records)
+    rows = []
+    for depth in ["all", *sorted({record["depth"] for record in records})]:
+        chosen = [record for record in records if depth in ("all", record["depth"])]
+        correct = sum(record["rank"] == 0 for record in chosen)
+        low, high = wilson(correct, len(chosen))
+        identity = {key: records[0][key] for key in ("subject", "task", "length")} | {"depth": depth, "metric": METRIC}
+        measured = {"value": correct / len(chosen), "chance": 1 / passkey.CANDIDATES, "n": len(chosen), "low": low, "high": high}
+        rows.append(identity | measured)
+    return rows

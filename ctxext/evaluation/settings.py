@@ -1,0 +1,51 @@
+"""The settings of evaluation: the schema of `evaluation`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ctxext.refusal import nearest, require
+
+SUBJECTS = ("base", "truncated", "zero_shot", "extended")
+TASKS = ("passkey",)
+
+
+@dataclass
+class Evaluation:
+    """What is measured; what each key means stands beside it in conf/evaluation/default.yaml."""
+
+    lengths: list[int]
+    scored_tokens: int
+    documents: int
+    subjects: list[str]
+    tasks: list[str]
+    depths: list[float]
+    samples: int
+    every: int
+    batch_tokens: int
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range, unsorted lengths, and names that don't exist."""
+        for name in ("scored_tokens", "documents", "samples", "batch_tokens"):
+            require(getattr(self, name) > 0, f"evaluation.{name} must be above 0, got {getattr(self, name)}")
+        require(self.every >= 0, f"evaluation.every must be at least 0, got {self.every}")
+        require(bool(self.lengths), "evaluation.lengths must name a length, got []")
+        rising = self.lengths == sorted(set(self.lengths))
+        require(rising, f"evaluation.lengths must rise, each once, got {self.lengths}")
+        shortest = self.lengths[0]
+        require(
+            shortest > self.scored_tokens,
+            f"evaluation.lengths must all be above evaluation.scored_tokens={self.scored_tokens}, got {shortest}",
+        )
+        outside = [depth for depth in self.depths if not 0 <= depth <= 1]
+        require(not outside, f"evaluation.depths must be from 0 to 1, got {outside}")
+        require(not self.tasks or bool(self.depths), "evaluation.depths must name a depth for evaluation.tasks, got []")
+        check_known("subjects", self.subjects, SUBJECTS)
+        check_known("tasks", self.tasks, TASKS)
+
+
+def check_known(name: str, chosen: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse a member of evaluation.`name` that isn't `known`, or that comes twice."""
+    for word in chosen:
+        rule = f"evaluation.{name} must be among {', '.join(known)}, got {word!r}"
+        require(word in known, rule + nearest(word, known))
+    require(len(set(chosen)) == len(chosen), f"evaluation.{name} must name each once, got {list(chosen)}")

@@ -1,0 +1,1 @@
+"""Files that other programs read: written and read in one place each, and compared with those programs."""

@@ -1,0 +1,52 @@
+"""The settings of weights that come in and go out: the schemas of `base` and `export`."""
+
+from dataclasses import dataclass
+
+from ctxext.refusal import nearest, require
+
+FORMATS = ("hf",)
+
+
+@dataclass
+class Base:
+    """The weights that one starts from: `path` of a Hugging Face folder, `pkg://NAME` of a shipped one, empty for none.
+
+    `trained_length` is in tokens; the rest says how a base without weights is trained.
+    """
+
+    path: str
+    trained_length: int
+    steps: int
+    learning_rate: float
+    batch_tokens: int
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for name in ("trained_length", "learning_rate", "batch_tokens"):
+            require(getattr(self, name) > 0, f"base.{name} must be above 0, got {getattr(self, name)}")
+        if self.path:
+            require(
+                self.steps == 0,
+                f"base.steps must be 0 where base.path names weights, got {self.steps}; train them on with trainer.steps",
+            )
+        else:
+            require(self.steps > 0, f"base.steps must be above 0 where base.path is empty, got {self.steps}")
+        trained, batch = self.trained_length, self.batch_tokens
+        require(
+            batch >= trained, f"base.batch_tokens must hold a row of base.trained_length={trained} tokens, got {batch}"
+        )
+
+
+@dataclass
+class Export:
+    """The formats in which the checkpoint is written."""
+
+    format: list[str]
+
+    def __post_init__(self) -> None:
+        """Refuse a format that doesn't exist."""
+        for word in self.format:
+            require(
+                word in FORMATS,
+                f"export.format must be among {', '.join(FORMATS)}, got {word!r}{nearest(word, FORMATS)}",
+            )

@@ -1,0 +1,1 @@
+"""The costly arithmetic: gathering values, the loss, the norm."""

@@ -1,0 +1,45 @@
+"""Root-mean-square normalisation whose backward reuses the forward's normalised rows.
+
+Shapes: ... any leading axes, W width.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+
+class Normalise(torch.autograd.Function):
+    """weight x / rms(x); torch's own takes more than twice as long on a CPU (docs/decisions)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+        reciprocal = torch.rsqrt(x.float().square().mean(dim=-1, keepdim=True) + epsilon)
+        normal = (x.float() * reciprocal).to(x.dtype)
+        ctx.save_for_backward(normal, reciprocal, weight)
+        return normal * weight.to(x.dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        normal, reciprocal, weight = ctx.saved_tensors
+        at_normal = gradient * weight.to(gradient.dtype)
+        along = (at_normal * normal).float().mean(dim=-1, keepdim=True)
+        at_x = ((at_normal.float() - normal.float() * along) * reciprocal).to(gradient.dtype)
+        at_weight = (gradient * normal).flatten(0, -2).float().sum(dim=0).to(weight.dtype)
+        return at_x, at_weight, None
+
+
+class RmsNorm(nn.Module):
+    """RMSNorm (Zhang and Sennrich 2019, 1910.07467) over the last axis of `width`."""
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.epsilon = epsilon
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` [..., W] over its root mean square, times the weight."""
+        normalised: Tensor = Normalise.apply(x, self.weight, self.epsilon)
+        return normalised

@@ -1,0 +1,28 @@
+"""The causal mask, and the distances on which every mask rests.
+
+Shapes: Q queries, K keys.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ctxext.seams import Mask, Places, View
+
+
+def distances(queries: Places, keys: Places) -> Tensor:
+    """Return how many columns each key lies before each query [1, 1, Q, K]; negative in the future."""
+    return (queries.columns[:, None] - keys.columns[None, :])[None, None]
+
+
+def past(queries: Places, keys: Places) -> Tensor:
+    """Return bool [1, 1, Q, K]: the key is the query's own token or an earlier one."""
+    return distances(queries, keys) >= 0
+
+
+@dataclass(frozen=True)
+class Causal(Mask):
+    """Every token sees itself and all before it in its document."""
+
+    def views(self) -> tuple[View, ...]:
+        return (View(past),)

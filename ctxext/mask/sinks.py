@@ -1,0 +1,45 @@
+"""Attention sinks with keys re-indexed.
+
+Shapes: B batch, Q queries, K keys, S tokens.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ctxext.mask.causal import Causal, distances
+from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.refusal import check_types, require
+from ctxext.seams import Mask, Places, Reach, View
+
+
+@dataclass(frozen=True)
+class Sinks(Mask):
+    """StreamingLLM (Xiao et al. 2023, 2309.17453): the first `sinks` tokens and the last `window`, at distances by cache slot.
+
+    A recent key keeps its distance; a sink j is scored as if it stood right before the window, at distance
+    min(q, sinks + window - 1) - j. The bare mask without this re-indexing is not the method.
+    """
+
+    window: int
+    sinks: int
+
+    def __post_init__(self) -> None:
+        check_types(self, "mask")
+        require(self.window >= 1, f"mask.window must be at least 1 token, got {self.window}")
+        require(self.sinks >= 1, f"mask.sinks must be at least 1 token, got {self.sinks}")
+
+    def views(self) -> tuple[View, ...]:
+        recent = SlidingWindow(self.window).views()
+        return (*recent, View(self.visible, Reach("head", self.sinks, beyond=self.window), turn_queries=self.slot))
+
+    def visible(self, queries: Places, keys: Places) -> Tensor:
+        """Return bool [B, 1, Q, K]: the key is a sink that the window has left behind."""
+        return (distances(queries, keys) >= self.window) & (keys.positions < self.sinks)[:, None, None, :]
+
+    def slot(self, positions: Tensor) -> Tensor:
+        """Return the cache slot at which a query at `positions` [B, S] stands."""
+        return positions.clamp(max=self.sinks + self.window - 1)
+
+    def base(self) -> Mask:
+        return Causal()

@@ -1,0 +1,1 @@
+"""The networks: a decoder with the three seams, and the LSTM."""

@@ -1,0 +1,86 @@
+"""The decoder: a stack of blocks, with the three seams around its heads.
+
+Shapes: B batch, S tokens, K keys (cached ones first), W hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ctxext.kernels.gather import gather
+from ctxext.model.cache import DecoderCache
+from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
+from ctxext.seams import Attention, Mask, Places, Position
+
+
+class Decoder(nn.Module):
+    """A causal language model; parameter names are Hugging Face Llama's without the prefix `model.`."""
+
+    def __init__(self, geometry: DecoderGeometry | VanillaGeometry, position: Position, mask: Mask, attention: Attention) -> None:
+        super().__init__()
+        self.geometry = geometry
+        count, width = geometry.num_hidden_layers, geometry.hidden_size
+        self.embed_tokens = nn.Embedding(geometry.vocab_size, width)
+        self.layers = nn.ModuleList(geometry.block() for _ in range(count))
+        self.norm = geometry.norm()
+        self.fill(position, mask, attention)
+        if not geometry.tie_word_embeddings:
+            self.lm_head = nn.Linear(width, geometry.vocab_size, bias=False)
+        self.initialise()
+
+    def fill(self, position: Position, mask: Mask, attention: Attention) -> None:
+        """Fill the three seams, for each layer with the member that answers for it."""
+        self.position, self.mask, self.attention = position, mask, attention
+        count = len(self.layers)
+        self.members = [(position.layer(i, count), mask.layer(i, count), attention.layer(i, count)) for i in range(count)]
+
+    def reading(self, position: Position, mask: Mask, attention: Attention) -> Decoder:
+        """Return a decoder with the same weights, shared and not copied, that reads them through other seams."""
+        other = copy(self)
+        other.fill(position, mask, attention)
+        return other
+
+    def initialise(self) -> None:
+        """Draw the weights: normal with 0.02, and less on the way back to the stream so that its variance stays level."""
+        for name, parameter in self.named_parameters():
+            if parameter.dim() < 2:
+                continue
+            last = name.endswith(("o_proj.weight", "down_proj.weight", "mlp.2.weight"))
+            nn.init.normal_(parameter, std=0.02 / (2 * len(self.layers)) ** 0.5 if last else 0.02)
+
+    def new_cache(self) -> DecoderCache:
+        """Return an empty cache."""
+        return DecoderCache()
+
+    def hidden(self, tokens: Tensor, positions: Tensor, documents: Tensor | None = None, cache: DecoderCache | None = None) -> Tensor:
+        """Return the last hidden states [B, S, W] of `tokens` [B, S] at `positions` [B, S].
+
+        `documents` [B, S] keeps packed documents apart; `cache` holds the tokens before, and takes these in.
+        """
+        assert cache is None or documents is None, "a cache holds one document a row"
+        every_position = positions if cache is None else cache.see(positions)
+        columns = torch.arange(every_position.shape[1], device=tokens.device)
+        keys = Places(columns, every_position, documents)
+        queries = keys if cache is None else keys.part(columns.shape[0] - tokens.shape[1], columns.shape[0])
+        x = self.position.embed(self.embed_tokens(tokens), positions)
+        for index, block in enumerate(self.layers):
+            x = block(x, partial(self.attend, index, queries, keys, cache))
+        hidden: Tensor = self.norm(x)
+        return hidden
+
+    def attend(self, index: int, queries: Places, keys: Places, cache: DecoderCache | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return what the heads `q` of layer `index` gather from `k` and `v`, and from what is cached."""
+        position, mask, attention = self.members[index]
+        if cache is not None:
+            k, v = cache.extend(index, k, v)
+        views = attention.views(mask)
+        return gather(q, k, v, queries, keys, views, position, attention.scale(queries, keys, views))
+
+    @property
+    def unembedding(self) -> tuple[Tensor, Tensor | None]:
+        """The weight [V, W] and the bias [V] or None that turn hidden states into logits."""
+        return (self.embed_tokens if self.geometry.tie_word_embeddings else self.lm_head).weight, None

@@ -1,0 +1,47 @@
+"""The LSTM language model.
+
+Shapes: B batch, S tokens, W hidden size, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ctxext.model.cache import LstmCache
+from ctxext.model.geometry import LstmGeometry
+from ctxext.seams import Attention, Mask, Position
+
+
+class Lstm(nn.Module):
+    """An LSTM (Hochreiter and Schmidhuber 1997; Zaremba et al. 2014, 1409.2329) with an output layer of its own."""
+
+    def __init__(self, geometry: LstmGeometry) -> None:
+        super().__init__()
+        self.geometry = geometry
+        self.embed_tokens = nn.Embedding(geometry.vocab_size, geometry.embedding_size)
+        self.lstm = nn.LSTM(geometry.embedding_size, geometry.hidden_size, geometry.num_hidden_layers, batch_first=True)
+        self.lm_head = nn.Linear(geometry.hidden_size, geometry.vocab_size)
+
+    def reading(self, position: Position, mask: Mask, attention: Attention) -> Lstm:
+        """Return the network itself: it has no heads that the three seams could act on."""
+        return self
+
+    def new_cache(self) -> LstmCache:
+        """Return an empty state."""
+        return LstmCache()
+
+    def hidden(self, tokens: Tensor, positions: Tensor, documents: Tensor | None = None, cache: LstmCache | None = None) -> Tensor:
+        """Return the hidden states [B, S, W] of `tokens` [B, S]; `cache` carries the state from call to call.
+
+        `positions` and `documents` are not used: order is time, and at a document's end the model has to learn to forget.
+        """
+        states, state = self.lstm(self.embed_tokens(tokens), None if cache is None else cache.state)
+        if cache is not None:
+            cache.state = state
+        hidden: Tensor = states
+        return hidden
+
+    @property
+    def unembedding(self) -> tuple[Tensor, Tensor | None]:
+        """The weight [V, W] and the bias [V] that turn hidden states into logits."""
+        return self.lm_head.weight, self.lm_head.bias

@@ -1,0 +1,1 @@
+"""Where a token stands: one small class for each position encoding of the field."""

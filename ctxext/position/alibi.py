@@ -1,0 +1,28 @@
+"""Attention with linear biases.
+
+Shapes: B batch, H heads, Q queries, K keys.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ctxext.seams import Position
+
+
+def slopes(num_heads: int) -> list[float]:
+    """Return the slope of each head: 2^(-8h/H); H not a power of 2 takes every other slope of the next higher power."""
+    power = 1 << (num_heads.bit_length() - 1)
+    geometric = [2.0 ** (-8.0 * head / power) for head in range(1, power + 1)]
+    between = [2.0 ** (-8.0 * head / (2 * power)) for head in range(1, 2 * power, 2)]
+    return geometric + between[: num_heads - power]
+
+
+@dataclass(frozen=True)
+class Alibi(Position):
+    """ALiBi (Press et al. 2021, 2108.12409): a logit loses slope x distance; nothing is embedded or rotated."""
+
+    def bias(self, queries: Tensor, keys: Tensor, num_heads: int) -> Tensor:
+        slope = torch.tensor(slopes(num_heads), device=queries.device)[None, :, None, None]
+        return -slope * (queries[:, None, :, None] - keys[:, None, None, :]).float()

@@ -1,0 +1,106 @@
+"""The rotary family: an encoding overrides its frequencies and its one amplitude.
+
+Shapes: B batch, H heads, S tokens, D head width.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from torch import Tensor
+
+from ctxext.maths import rotary
+from ctxext.refusal import check_types, require
+from ctxext.seams import Position
+
+
+@dataclass(frozen=True)
+class Rope(Position):
+    """Rotary position embedding (Su et al. 2021, 2104.09864): pairs of a head turn at theta^(-2i/D) radians a token."""
+
+    rope_theta: float
+
+    def __post_init__(self) -> None:
+        check_types(self, "position")
+        require(self.rope_theta > 1, f"position.rope_theta must be above 1, got {self.rope_theta}")
+
+    def frequencies(self, width: int) -> Tensor:
+        """Return the radians a token of each pair [width / 2]."""
+        return rotary.frequencies(self.rope_theta, width)
+
+    @property
+    def amplitude(self) -> float:
+        """Return the factor on cosine and sine; logits are multiplied by its square."""
+        return 1.0
+
+    def rotate(self, heads: Tensor, positions: Tensor) -> Tensor:
+        return rotary.turn(heads, positions, cached_frequencies(self, heads.shape[-1]), self.amplitude)
+
+    def base(self) -> "Rope":
+        return Rope(self.rope_theta)
+
+
+@lru_cache(maxsize=64)
+def cached_frequencies(rope: Rope, width: int) -> Tensor:
+    """Return `rope.frequencies(width)`, computed once."""
+    return rope.frequencies(width)
+
+
+@dataclass(frozen=True)
+class Scaled(Rope):
+    """A rotary encoding that reaches `factor` times the trained length; at factor 1 it is exactly `Rope`."""
+
+    factor: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.factor >= 1, f"position.factor must be at least 1, got {self.factor}")
+
+
+@dataclass(frozen=True)
+class RopeInterp(Scaled):
+    """Position interpolation (Chen et al. 2023, 2306.15595): every frequency is divided by the factor."""
+
+    def frequencies(self, width: int) -> Tensor:
+        return super().frequencies(width) / self.factor
+
+
+@dataclass(frozen=True)
+class RopeNtk(Scaled):
+    """NTK-aware scaling (bloc97, 2023): theta rises until the slowest pair is slowed by the factor."""
+
+    def frequencies(self, width: int) -> Tensor:
+        require(width > 2, f"position=rope_ntk needs model.head_dim above 2, got {width}")
+        return rotary.frequencies(rotary.ntk_theta(self.rope_theta, self.factor, width), width)
+
+
+@dataclass(frozen=True)
+class Yarn(Scaled):
+    """YaRN (Peng et al. 2023, 2309.00071): slow pairs are interpolated, fast ones kept, and logits sharpened.
+
+    Pairs of more than `beta_fast` turns over the trained length are kept, those of fewer than `beta_slow` are divided by
+    the factor, and a ramp over the pair's index blends between; `attention_factor` multiplies queries and keys.
+    """
+
+    original_max_position_embeddings: int
+    beta_fast: float
+    beta_slow: float
+    attention_factor: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        fast, slow = self.beta_fast, self.beta_slow
+        require(fast > slow > 0, f"position.beta_fast must be above position.beta_slow and both above 0, got {fast} and {slow}")
+        length = self.original_max_position_embeddings
+        require(length > 0, f"position.original_max_position_embeddings must be above 0, got {length}")
+        require(self.attention_factor > 0, f"position.attention_factor must be above 0, got {self.attention_factor}")
+
+    def frequencies(self, width: int) -> Tensor:
+        base = super().frequencies(width)
+        if self.factor == 1:  # (w / 1) r + w (1 - r) rounds differently from w
+            return base
+        ramp = rotary.ramp(self.beta_fast, self.beta_slow, self.rope_theta, width, self.original_max_position_embeddings)
+        return base / self.factor * ramp + base * (1 - ramp)
+
+    @property
+    def amplitude(self) -> float:
+        return self.attention_factor

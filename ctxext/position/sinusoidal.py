@@ -1,0 +1,31 @@
+"""Absolute sinusoidal positions, added at the input.
+
+Shapes: B batch, S tokens, W model width.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ctxext.maths import rotary
+from ctxext.refusal import check_types, require
+from ctxext.seams import Position
+
+
+@dataclass(frozen=True)
+class Sinusoidal(Position):
+    """Sinusoidal table (Vaswani et al. 2017, 1706.03762): sin and cos of p x theta^(-2i/W) in turn, on embeddings x sqrt(W)."""
+
+    theta: float
+
+    def __post_init__(self) -> None:
+        check_types(self, "position")
+        require(self.theta > 1, f"position.theta must be above 1, got {self.theta}")
+
+    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
+        angles = positions.float()[..., None] * rotary.frequencies(self.theta, x.shape[-1]).to(x.device)
+        table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
+        # Without the square root the table would drown small embeddings.
+        return x * math.sqrt(x.shape[-1]) + table.to(x.dtype)

@@ -1,0 +1,108 @@
+"""TensorBoard's event file of a run: scalars, pictures, texts and hyperparameters, without torch or TensorFlow."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.compat.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
+from tensorboard.compat.proto.types_pb2 import DT_STRING
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+PATTERN = "events.out.tfevents.*"
+
+
+class EventFile:
+    """One event file in a run's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open a new event file in `folder`, beside any that are there."""
+        self.writer = EventFileWriter(str(folder), flush_secs=10)
+
+    def forget(self) -> None:
+        """Tell readers that are open to drop all that they have seen of this run."""
+        self.writer.add_event(Event(wall_time=time.time(), session_log=SessionLog(status=SessionLog.START)))
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write `values` by tag at `step`."""
+        self.add(step, [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()])
+
+    def picture(self, step: int, tag: str, png: bytes) -> None:
+        """Write the picture `png` under `tag` at `step`."""
+        width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
+        image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
+        self.add(step, [Summary.Value(tag=tag, image=image)])
+
+    def text(self, step: int, tag: str, markdown: str) -> None:
+        """Write `markdown` under `tag` at `step`."""
+        self.add(step, [plugin_value("text", tag, markdown.encode())])
+
+    def layout(self, category: str, charts: Mapping[str, str]) -> None:
+        """Write the custom scalars page: in `category` a chart by title, with all tags that match its expression."""
+        drawn = [
+            layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[pattern]))
+            for title, pattern in charts.items()
+        ]
+        page = layout_pb2.Layout(category=[layout_pb2.Category(title=category, chart=drawn)])
+        self.add(0, [plugin_value("custom_scalars", "custom_scalars__config__", page.SerializeToString())])
+
+    def hyperparameters(self, values: Mapping[str, str | float], metrics: list[str]) -> None:
+        """Write what makes this file a line of the run table: `values` by key, and the scalar tags of its results.
+
+        Without a group name each run is a line of its own. Columns shown at first are those whose value is not `-`.
+        """
+        infos = [api_pb2.HParamInfo(name=key, type=kind(value), differs=value != "-") for key, value in values.items()]
+        tags = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=tag) for tag in metrics]
+        start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
+        for key, value in values.items():
+            if isinstance(value, str):
+                start.hparams[key].string_value = value
+            else:
+                start.hparams[key].number_value = value
+        end = plugin_data_pb2.SessionEndInfo(status=api_pb2.STATUS_SUCCESS, end_time_secs=time.time())
+        whole = plugin_data_pb2.HParamsPluginData
+        experiment = api_pb2.Experiment(hparam_infos=infos, metric_infos=tags)
+        self.hparams(metadata.EXPERIMENT_TAG, whole(experiment=experiment))
+        self.hparams(metadata.SESSION_START_INFO_TAG, whole(session_start_info=start))
+        self.hparams(metadata.SESSION_END_INFO_TAG, whole(session_end_info=end))
+
+    def hparams(self, tag: str, data: plugin_data_pb2.HParamsPluginData) -> None:
+        """Write one record of the hparams plugin, which travels in a summary's metadata."""
+        described = metadata.create_summary_metadata(data)
+        self.add(0, [Summary.Value(tag=tag, metadata=described, tensor=metadata.NULL_TENSOR)])
+
+    def add(self, step: int, values: list[Summary.Value]) -> None:
+        """Write `values` as one event at `step`."""
+        self.writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def flush(self) -> None:
+        """Put all that was written on the disk."""
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Flush and end the file."""
+        self.writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def kind(value: str | float) -> "api_pb2.DataType":
+    """Return the type of the column of a hyperparameter whose value is `value`."""
+    return api_pb2.DATA_TYPE_STRING if isinstance(value, str) else api_pb2.DATA_TYPE_FLOAT64
+
+
+def plugin_value(plugin: str, tag: str, content: bytes) -> Summary.Value:
+    """Return a summary that holds `content` as a text tensor for `plugin`."""
+    described = SummaryMetadata(plugin_data=SummaryMetadata.PluginData(plugin_name=plugin))
+    return Summary.Value(tag=tag, metadata=described, tensor=TensorProto(dtype=DT_STRING, string_val=[content]))

@@ -1,0 +1,153 @@
+"""A run's journal: the one module that prints, writes `metrics.jsonl` and feeds TensorBoard."""
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from rich.console import RenderableType
+from tqdm import tqdm
+
+from ctxext.reporting import plots, table
+from ctxext.reporting.events import PATTERN, EventFile
+from ctxext.reporting.measured import Measured, Row, tasks
+from ctxext.reporting.progress import StepLine, watched
+from ctxext.reporting.scalars import HYPERPARAMETERS, TARGET_TAGS, at_target, curves, step_scalars
+
+Item = TypeVar("Item")
+
+
+class Journal:
+    """What a run tells: sentences and tables on the console, numbers in `metrics.jsonl` and in an event file."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        """Keep the journal of the run `name` in `folder`; no file is made before there is something to write."""
+        self.folder, self.name = folder, name
+        self.metrics = folder / "metrics.jsonl"
+        self.events: EventFile | None = None
+
+    def say(self, sentence: str) -> None:
+        """Print `sentence` on a line of its own, past a bar that may be running."""
+        tqdm.write(sentence, file=sys.stdout)
+        sys.stdout.flush()
+
+    def table(self, renderable: RenderableType) -> None:
+        """Print a table."""
+        table.show(renderable)
+
+    def watch(self, iterable: Iterable[Item], label: str, total: int | None) -> Iterator[Item]:
+        """Yield from `iterable` while a line with `label` counts to `total` (None when unknown)."""
+        return watched(iterable, label, total)
+
+    @contextmanager
+    def steps(self, first: int, last: int) -> Iterator[StepLine]:
+        """Show the steps from `first` to `last` on one line while the block runs."""
+        line = StepLine(first, last)
+        try:
+            yield line
+        finally:
+            line.end()
+
+    def log_step(self, row: Row) -> None:
+        """Write `row` as a line of `metrics.jsonl`, and its scalars at its step as train/KEY; a key with / is a tag.
+
+        `tokens` and `seconds` are those of this step alone. A number that is not finite is left out, with a note.
+        """
+        kept, notes = finite(row)
+        if notes:
+            kept["note"] = ", ".join(notes)
+            self.say(f"step {row['step']}: {kept['note']}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(kept, allow_nan=False) + "\n")
+        self.event_file().scalars(int(row["step"]), step_scalars(kept))
+
+    def truncate(self, step: int) -> None:
+        """Forget all that was written after `step`, and every earlier evaluation, here and in TensorBoard.
+
+        The event file is made again from `metrics.jsonl`, so that no reader meets a step twice; one that is open drops
+        what it has read. A last line that was cut off is dropped.
+        """
+        rows = [row for row in self.rows() if row["step"] <= step]
+        if self.metrics.exists():
+            beside = self.metrics.with_suffix(".part")
+            beside.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+            beside.replace(self.metrics)
+        self.close()
+        old = list(self.folder.glob(PATTERN))
+        events = self.event_file()
+        events.forget()
+        for row in rows:
+            events.scalars(row["step"], step_scalars(row))
+        events.flush()
+        for path in old:
+            empty(path)
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the whole lines of `metrics.jsonl`."""
+        if self.metrics.exists():
+            for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
+                if line.endswith("\n"):
+                    yield json.loads(line)
+
+    def results(self, results: Measured, hyperparameters: Mapping[str, str | float]) -> None:
+        """Write `results` to TensorBoard, once a journal: curves whose step is the length, maps, tables, run table.
+
+        `hyperparameters` are some of HYPERPARAMETERS; the others are written as `-`.
+        """
+        unknown = set(hyperparameters) - set(HYPERPARAMETERS)
+        assert not unknown, f"not in HYPERPARAMETERS: {sorted(unknown)}"
+        events = self.event_file()
+        for step, values in sorted(curves(results).items()):
+            events.scalars(step, values)
+        known = {"name": self.name, **hyperparameters}
+        chosen = {key: known.get(key, "-") for key in HYPERPARAMETERS}
+        events.scalars(results.lengths["target"], at_target(results))
+        events.hyperparameters(chosen, TARGET_TAGS)
+        charts = {"perplexity": "by_length/perplexity/.*", "nll by position": "by_position/nll/.*"}
+        events.layout("length", charts | {name: f"{name}/.*" for name in tasks(results)})
+        for name, figure in plots.depth_maps(results):
+            events.picture(results.lengths["target"], f"{name}/map", plots.png(figure))
+        events.text(results.lengths["target"], "results", table.markdown(results))
+        events.flush()
+
+    def event_file(self) -> EventFile:
+        """Return the open event file, a new one if there is none."""
+        if self.events is None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self.events = EventFile(self.folder)
+        return self.events
+
+    def close(self) -> None:
+        """Put everything on the disk and end the event file."""
+        if self.events is not None:
+            self.events.close()
+            self.events = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def empty(path: Path) -> None:
+    """Empty the event file `path`, or remove it if it is empty: a reader never goes past an open file that vanishes."""
+    if path.stat().st_size:
+        os.truncate(path, 0)
+    else:
+        path.unlink()
+
+
+def finite(row: Row) -> tuple[Row, list[str]]:
+    """Return `row` without the numbers that are not finite, and a note on each of these."""
+    bad = {key for key, value in row.items() if isinstance(value, float) and not math.isfinite(value)}
+    kept = {key: value for key, value in row.items() if key not in bad}
+    return kept, [f"{key} was {row[key]}" for key in sorted(bad)]

@@ -1,0 +1,90 @@
+"""Lines that show how far a long piece of work is: rewritten in place on a terminal, a line now and then in a log."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from ctxext.reporting.measured import Row
+
+Item = TypeVar("Item")
+
+QUIET_SECONDS = 10.0
+WARM_STEPS = 10
+
+
+def watched(iterable: Iterable[Item], label: str, total: int | None) -> Iterator[Item]:
+    """Yield from `iterable` under a bar with `label` and `total` items (None when unknown); in a log, plain lines."""
+    if sys.stderr.isatty():
+        yield from tqdm(iterable, desc=label, total=total, file=sys.stderr, dynamic_ncols=True)
+        return
+    started = shown = time.monotonic()
+    count, goal = 0, f"/{total}" if total else ""
+    for count, item in enumerate(iterable, start=1):
+        yield item
+        if time.monotonic() - shown >= QUIET_SECONDS:
+            shown = time.monotonic()
+            tqdm.write(f"{label} {count}{goal}", file=sys.stderr)
+    tqdm.write(f"{label} {count}{goal} in {clock(time.monotonic() - started)}", file=sys.stderr)
+
+
+def clock(seconds: float) -> str:
+    """Return `seconds` as minutes and seconds."""
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02d}"
+
+
+class StepLine:
+    """One line on the training: rewritten in place on a terminal, printed at most every ten seconds in a log."""
+
+    def __init__(self, first: int, last: int) -> None:
+        """Count the steps from `first` to `last`, both included."""
+        self.first, self.last = first, last
+        self.started = self.shown = time.monotonic()
+        self.warm: tuple[int, float] | None = None
+        self.terminal = sys.stderr.isatty()
+        form = "train {n_fmt}/{total_fmt} {percentage:3.0f}% |{bar:16}|{postfix}"
+        self.bar = tqdm(
+            total=last,
+            initial=first - 1,
+            bar_format=form,
+            file=sys.stderr,
+            disable=not self.terminal,
+            dynamic_ncols=True,
+        )
+
+    def show(self, row: Row) -> None:
+        """Show the step, loss, learning rate, gradient norm and speed in `row`, and how long the rest will take."""
+        now, step = time.monotonic(), int(row["step"])
+        text = " ".join([*shown_numbers(row), self.remaining(step, now)])
+        if self.terminal:
+            self.bar.n = step
+            self.bar.set_postfix_str(text, refresh=False)
+            self.bar.refresh()
+        elif step == self.last or now - self.shown >= QUIET_SECONDS:
+            self.shown = now
+            tqdm.write(f"train {step}/{self.last} {step / self.last:4.0%}  {text}", file=sys.stderr)
+
+    def remaining(self, step: int, now: float) -> str:
+        """Return the time that is left, from the speed after the first ten steps, which are slower than the others."""
+        if self.warm is None:
+            if step - self.first + 1 >= WARM_STEPS:
+                self.warm = (step, now)
+            return "eta -:--"
+        begun, since = self.warm
+        seconds = (now - since) / max(1, step - begun) * (self.last - step)
+        return f"eta {clock(seconds)}"
+
+    def end(self) -> None:
+        """Leave the line as it stands."""
+        self.bar.close()
+
+
+def shown_numbers(row: Row) -> list[str]:
+    """Return the numbers of a step in few characters, without those that `row` lacks."""
+    forms = {"loss": "loss {:.3f}", "accuracy": "acc {:.3f}", "learning_rate": "lr {:.1e}", "grad_norm": "grad {:.2f}"}
+    shown = [form.format(row[key]) for key, form in forms.items() if key in row]
+    if row.get("seconds"):
+        shown.append(f"{row['tokens'] / row['seconds'] / 1000:.1f}k tok/s")
+    return shown

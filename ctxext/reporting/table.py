@@ -1,0 +1,123 @@
+"""The tables of a run on the console and in Markdown, and the ledger of the data stage."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ctxext.reporting.blocks import Block, absences, blocks
+from ctxext.reporting.measured import Measured
+from ctxext.reporting.verdict import verdict
+
+WIDTH = 100
+
+
+class Outcome(Protocol):
+    """What became of some documents: `outcome` in words, how many `documents`, their `size` in bytes."""
+
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def documents(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+
+def show(renderable: RenderableType) -> None:
+    """Print `renderable` on the console, at most 100 columns wide."""
+    console = Console(highlight=False)
+    console.print(renderable, width=min(WIDTH, console.width) if console.is_terminal else WIDTH)
+
+
+def results_table(results: Measured) -> Group:
+    """Return all tables of `results`, what they say in sentences, and what is missing, for a console."""
+    parts: list[RenderableType] = []
+    for block in blocks(results):
+        parts += [heading(block.title, block.note), drawn(block)]
+        parts += [Text(block.foot, "dim")] if block.foot else []
+        parts.append(Text())
+    sentences = verdict(results)
+    if sentences:
+        parts += [heading("IN WORDS", ""), *(bulleted(sentence) for sentence in sentences), Text()]
+    if results.missing:
+        lines = [f"[{number}] {line}" for number, line in enumerate(absences(results), start=1)]
+        parts += [heading("MISSING", ""), *(Padding(Text(line), (0, 0, 0, 2)) for line in lines), Text()]
+    return Group(*parts[:-1])
+
+
+def heading(title: str, note: str) -> Text:
+    """Return the line above a table."""
+    return Text.assemble((title, "bold"), f"  {note}")
+
+
+def bulleted(sentence: str) -> Table:
+    """Return `sentence` as an item whose later lines are indented."""
+    item = Table.grid(padding=(0, 1, 0, 0))
+    item.add_row(Text(" -"), Text(sentence))
+    return item
+
+
+def drawn(block: Block) -> Table:
+    """Return `block` for a console, with a divider before the columns that lie beyond the trained length."""
+    header, rows = block.header, block.rows
+    divider = len(header) - block.beyond if 0 < block.beyond < len(header) - 1 else 0
+    table = Table(box=None, padding=(0, 1), pad_edge=True, header_style="", collapse_padding=False)
+    for column, name in enumerate(header):
+        if divider and column == divider:
+            table.add_column("|", style="dim", header_style="dim")
+        table.add_column(Text(name), justify="left" if column == 0 else "right", no_wrap=True)
+    for cells in rows:
+        texts = [lined(cell) for cell in cells]
+        height = max(cell.count("\n") for cell in cells) + 1
+        table.add_row(*texts[:divider], *([Text("\n".join("|" * height))] if divider else []), *texts[divider:])
+    return table
+
+
+def lined(cell: str) -> Text:
+    """Return a cell whose second line, an interval, is dim."""
+    first, _, second = cell.partition("\n")
+    return Text.assemble(first, "\n", (second, "dim")) if second else Text(first)
+
+
+def markdown(results: Measured) -> str:
+    """Return the tables, the sentences and what is missing in Markdown."""
+    parts = [marked(block) for block in blocks(results)]
+    sentences = verdict(results)
+    if sentences:
+        parts.append("**In words**\n\n" + "\n".join(f"- {sentence}" for sentence in sentences))
+    if results.missing:
+        lines = [f"- [{number}] {line}" for number, line in enumerate(absences(results), start=1)]
+        parts.append("**Missing**\n\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def marked(block: Block) -> str:
+    """Return `block` as a Markdown table."""
+    ruler = ["---", *(["---:"] * (len(block.header) - 1))]
+    lines = [block.header, ruler, *block.rows]
+    table = "\n".join("| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines)
+    title = f"**{block.title.capitalize()}**" + (f": {escaped(block.note)}" if block.note else "")
+    foot = "\n\n" + "  \n".join(escaped(line) for line in block.foot.splitlines()) if block.foot else ""
+    return f"{title}\n\n{table}{foot}"
+
+
+def escaped(cell: str) -> str:
+    """Return a cell's text so that Markdown shows it as it is, on one line."""
+    return cell.replace("\n", " ").replace("|", "\\|").replace("*", "\\*")
+
+
+def ledger_table(rows: Sequence[Outcome]) -> Table:
+    """Return what became of every document of the data stage; with a column for tokens where any are counted."""
+    counted = any(getattr(row, "tokens", 0) for row in rows)
+    table = Table(box=None, padding=(0, 1), header_style="")
+    table.add_column("")
+    for name in ["documents", "bytes"] + ["tokens"] * counted:
+        table.add_column(name, justify="right")
+    for row in rows:
+        tokens: int = getattr(row, "tokens", 0)
+        cells = [f"{row.documents:,}", f"{row.size:,}"] + [f"{tokens:,}" if tokens else ""] * counted
+        table.add_row(Text(row.outcome), *cells)
+    return table

@@ -1,0 +1,1 @@
+"""Generators of synthetic samples: what is planted, where, and what is asked."""

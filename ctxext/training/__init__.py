@@ -1,0 +1,1 @@
+"""How weights are changed: the loop, the optimiser, checkpoints and signals."""

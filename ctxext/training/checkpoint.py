@@ -1,0 +1,205 @@
+"""A run's state on the disk: saved whole or not at all, checked by its manifest, and loaded without a pickle.
+
+The rename of the finished temporary folder is the commit. There is no pointer to the newest step: it is computed.
+"""
+
+import json
+import math
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ctxext.refusal import Refusal
+from ctxext.training.manifest import fault, flush, write_manifest
+
+MODEL = "model.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
+MARGIN = 1.2
+
+
+def save(
+    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any], keep: int
+) -> Path:
+    """Save `model`, `optimizer` and the JSON `state` as `folder`/step-…, keep the newest `keep` steps, return the path.
+
+    Raises FloatingPointError for a tensor that is not finite, and OSError, naming the bytes, if the disk has no room;
+    what was saved before stays as it was.
+    """
+    path = folder / f"step-{step:08d}"
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    moments = optimizer_tensors(model, optimizer)
+    require_finite({**weights, **moments}, path)
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.exists():
+        if not fault(path):
+            return path
+        discard(path)
+    needed = sum(tensor.nbytes for tensor in (*weights.values(), *moments.values()))
+    require_room(path, math.ceil(MARGIN * needed))
+    temporary = folder / f".tmp-{step:08d}-{os.getpid()}"
+    try:
+        write(temporary, weights, moments, {**state, "step": step})
+        temporary.rename(path)
+    except (OSError, SafetensorError) as error:
+        free = shutil.disk_usage(folder).free
+        raise OSError(f"{path}: not saved, {needed} bytes needed and {free} free: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    flush(folder)
+    prune(folder, step, keep)
+    return path
+
+
+def write(folder: Path, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write the files of one checkpoint into the new `folder`, the manifest last, and wait until the disk has them."""
+    folder.mkdir()
+    save_file(weights, folder / MODEL, metadata={"format": "pt"})
+    save_file(moments, folder / OPTIMIZER, metadata={"format": "pt"})
+    (folder / STATE).write_text(json.dumps(state, allow_nan=False, indent=1) + "\n", encoding="utf-8")
+    write_manifest(folder)
+
+
+def newest(folder: Path, warn: Callable[[str], None]) -> Path | None:
+    """Return the highest step of `folder` whose manifest verifies, or None; `warn` of each that does not.
+
+    What dead processes left behind is removed first.
+    """
+    sweep(folder)
+    for step in sorted(steps(folder), reverse=True):
+        path = steps(folder)[step]
+        reason = fault(path)
+        if not reason:
+            return path
+        warn(f"{reason}; the step before it is taken")
+    return None
+
+
+def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) -> dict[str, Any]:
+    """Load the checkpoint `path` into `model` and, unless it is None, `optimizer`; return its state.
+
+    Raises Refusal if a file differs from its manifest, or if names or shapes are not those of the model.
+    """
+    reason = fault(path)
+    if reason:
+        raise Refusal(reason)
+    weights = load_file(path / MODEL)
+    require_fit(path / MODEL, weights, model.state_dict())
+    model.load_state_dict(weights)
+    if optimizer is not None:
+        load_optimizer(path / OPTIMIZER, model, optimizer)
+    state: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
+    return state
+
+
+def parameter_names(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
+    """Return the names in `model` of the parameters of `optimizer`, in the order of its groups."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [names[id(parameter)] for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of `optimizer` as tensors named PARAMETER/ENTRY."""
+    names = parameter_names(model, optimizer)
+    return {
+        f"{names[index]}/{entry}": tensor.detach().cpu().contiguous()
+        for index, entries in optimizer.state_dict()["state"].items()
+        for entry, tensor in entries.items()
+    }
+
+
+def load_optimizer(file: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Fill `optimizer` with the tensors of `file`, named PARAMETER/ENTRY; refuse what `model` has not."""
+    state: dict[int, dict[str, Tensor]] = {}
+    indices = {name: index for index, name in enumerate(parameter_names(model, optimizer))}
+    parameters = dict(model.named_parameters())
+    for name, tensor in load_file(file).items():
+        parameter, entry = name.rsplit("/", 1)
+        if parameter not in indices:
+            raise Refusal(f"{file}: {name} belongs to no parameter that is trained")
+        if tensor.dim() and tensor.shape != parameters[parameter].shape:
+            raise Refusal(f"{file}: {name} has the shape {list(tensor.shape)}, not {list(parameters[parameter].shape)}")
+        state.setdefault(indices[parameter], {})[entry] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def require_fit(file: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Refuse the tensors `found` in `file` unless their names and shapes are those that are `wanted`."""
+    for name in sorted(wanted.keys() ^ found.keys()):
+        reason = "is missing" if name in wanted else "is in no part of the model"
+        raise Refusal(f"{file}: the weights are another model's, {name} {reason}")
+    for name, tensor in found.items():
+        if tensor.shape != wanted[name].shape:
+            shapes = f"{list(tensor.shape)}, not {list(wanted[name].shape)}"
+            raise Refusal(f"{file}: the weights are another model's, {name} has the shape {shapes}")
+
+
+def require_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise FloatingPointError, naming the tensor and the `path` not written, unless all `tensors` are finite."""
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise FloatingPointError(f"{path}: not saved, {name} holds a value that is not finite")
+
+
+def require_room(path: Path, needed: int) -> None:
+    """Raise OSError unless the disk of `path` has `needed` bytes free."""
+    free = shutil.disk_usage(path.parent).free
+    if free < needed:
+        raise OSError(f"{path}: not saved, {needed} bytes needed and {free} free")
+
+
+def steps(folder: Path) -> dict[int, Path]:
+    """Return the checkpoints of `folder`, verified or not, by step."""
+    found = folder.glob("step-*") if folder.is_dir() else ()
+    return {int(path.name[5:]): path for path in found if path.name[5:].isdecimal()}
+
+
+def prune(folder: Path, step: int, keep: int) -> None:
+    """Delete all but the newest `keep` checkpoints of `folder` up to `step`, which was just saved and stays."""
+    assert keep >= 1
+    older = sorted((number for number in steps(folder) if number <= step), reverse=True)
+    for number in older[keep:]:
+        try:
+            discard(steps(folder)[number])
+        except OSError as error:
+            warnings.warn(f"an old checkpoint was not deleted: {error}", stacklevel=2)
+
+
+def clear(folder: Path) -> None:
+    """Delete all checkpoints of `folder`: a run that starts anew there must not find another's later steps."""
+    for path in steps(folder).values():
+        discard(path)
+
+
+def discard(path: Path) -> None:
+    """Delete the checkpoint `path`, renamed first, so that half of it is never taken for a whole."""
+    trash = path.with_name(f".trash-{path.name[5:]}-{os.getpid()}")
+    path.rename(trash)
+    shutil.rmtree(trash)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what dead processes left of saving and deleting in `folder`; this process does neither meanwhile."""
+    for path in (*folder.glob(".tmp-*-*"), *folder.glob(".trash-*-*")):
+        process = path.name.rsplit("-", 1)[1]
+        if process.isdecimal() and (int(process) == os.getpid() or not is_alive(int(process))):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process with this id runs on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

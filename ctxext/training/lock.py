@@ -1,0 +1,39 @@
+"""One run a folder: a lock that names its holder, and that the system itself frees when the holder dies."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ctxext.refusal import Refusal
+
+LOCK = ".lock"
+
+
+@contextmanager
+def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold `folder` while the block runs; `say` if a dead process held it; refuse, naming it, if a live one does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+        holder = read_holder(folder)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Refusal(f"{folder}: another run holds this folder, {holder or 'just started'}") from error
+        if holder:
+            say(f"{folder}: taken over from {holder}, which has ended")
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            # The file stays, since a lock on a deleted file would lock nobody else out.
+            file.truncate(0)
+
+
+def read_holder(folder: Path) -> str:
+    """Return who holds or held the lock of `folder`, in words, or nothing if its last holder left in order."""
+    return (folder / LOCK).read_text(encoding="utf-8", errors="replace")[:200].strip()

@@ -1,0 +1,129 @@
+"""The loop: rows in, a trained model out, every step logged and the state saved.
+
+Shapes: B rows, S tokens, W hidden size.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+
+from ctxext.data.rows import Batch, Rows
+from ctxext.kernels.loss import fused_loss
+from ctxext.refusal import require
+from ctxext.training import checkpoint
+from ctxext.training.optimiser import autocast, compute_dtype, make_optimiser
+from ctxext.training.schedule import learning_rate
+from ctxext.training.settings import Trainer
+from ctxext.training.signals import Stop
+
+
+@dataclass(frozen=True)
+class Course:
+    """What a stage of training is made of; `identity` is what a run that goes on must share with the one that was saved."""
+
+    rows: Rows
+    settings: Trainer
+    checkpoints: Path
+    identity: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told of the training: `log` gets a row each step, with what `probe` measures after it; `stop` asks for the end."""
+
+    log: Callable[[dict[str, Any]], None]
+    probe: Callable[[int], dict[str, float]]
+    stop: Stop
+
+
+@dataclass
+class Progress:
+    """How far the training is: the last `step` that was taken, the `tokens` seen, and whether it was `interrupted`."""
+
+    step: int = 0
+    tokens: int = 0
+    interrupted: bool = False
+
+
+def fit(model: nn.Module, course: Course, watcher: Watcher, progress: Progress, optimiser: torch.optim.AdamW) -> Progress:
+    """Train `model` from `progress` on to the course's last step, or until the watcher's stop is asked for; return how far it came."""
+    settings, device = course.settings, next(model.parameters()).device
+    count = settings.batch_tokens // course.rows.length
+    model.train()
+    for step in range(progress.step + 1, settings.steps + 1):
+        started = time.perf_counter()
+        rate = learning_rate(step, settings)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        batch = course.rows.batch((step - 1) * count, count).to(device)
+        loss = accumulate_gradients(model, batch, settings)
+        norm = float(clip_grad_norm_(model.parameters(), settings.max_grad_norm))
+        check_finite(step, loss, norm, batch.samples)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        progress.step, progress.tokens = step, progress.tokens + batch.tokens.numel()
+        row = {"step": step, "loss": loss, "learning_rate": rate, "grad_norm": norm, "tokens": batch.tokens.numel()}
+        row |= {"seconds": time.perf_counter() - started, "samples": batch.samples}
+        watcher.log(row | watcher.probe(step))
+        progress.interrupted = watcher.stop.asked and step < settings.steps
+        if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
+            state = {"step": step, "tokens": progress.tokens, "identity": course.identity}
+            checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep)
+        if progress.interrupted:
+            break
+    return progress
+
+
+def accumulate_gradients(model: nn.Module, batch: Batch, settings: Trainer) -> float:
+    """Add the gradient of the batch's mean loss to the parameters of `model`, a part at a time; return the loss in nats a token."""
+    counted = batch.weights.sum()
+    require(bool(counted > 0), "a whole batch holds no target token; trainer.batch_tokens must be larger")
+    dtype, total = compute_dtype(settings.precision, batch.tokens.device), 0.0
+    for part in batch.parts(settings.accumulate):
+        with autocast(dtype, batch.tokens.device):
+            hidden = model.hidden(part.tokens, part.positions, part.documents).to(dtype)  # type: ignore[operator]
+        weight, bias = model.unembedding
+        if part.weights.sum() == 0:
+            continue
+        loss = fused_loss(hidden.flatten(0, 1), weight, bias, part.targets.flatten(), part.weights.flatten())
+        share = part.weights.sum() / counted
+        (loss * share).backward()
+        total += float(loss.detach() * share)
+    return total
+
+
+def check_finite(step: int, loss: float, norm: float, samples: list[str]) -> None:
+    """Raise FloatingPointError, before the update, if `loss` or `norm` is not finite; the weights stay as they were."""
+    for name, value in (("loss", loss), ("gradient norm", norm)):
+        if not torch.isfinite(torch.tensor(value)):
+            raise FloatingPointError(
+                f"step {step}: the {name} is {value} on rows {', '.join(samples)}; nothing was updated, "
+                "a lower trainer.learning_rate or trainer.max_grad_norm may help"
+            )
+
+
+def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tuple[Progress, torch.optim.AdamW]:
+    """Return where `course` stands and its optimiser, from the newest good checkpoint if there is one and it is to be resumed."""
+    optimiser = make_optimiser(model, course.settings)
+    if course.settings.resume == "never":
+        checkpoint.clear(course.checkpoints)
+    newest = checkpoint.newest(course.checkpoints, say)
+    if newest is None:
+        return Progress(), optimiser
+    state = checkpoint.load(newest, model, optimiser)
+    check_identity(state["identity"], course.identity, newest)
+    say(f"going on from {newest.name}")
+    return Progress(state["step"], state["tokens"]), optimiser
+
+
+def check_identity(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    """Refuse to go on from `path` under settings other than those it was saved with, naming each."""
+    differing = [key for key in sorted({*saved, *wanted}) if saved.get(key) != wanted.get(key)]
+    told = ", ".join(f"{key} was {saved.get(key)!r} and is {wanted.get(key)!r}" for key in differing)
+    require(not differing, f"{path}: can't go on from it, since {told}; use another hydra.run.dir, or trainer.resume=never")

@@ -1,0 +1,73 @@
+"""The words of a command line, made fit for Hydra."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from ctxext.commands.words import completed, for_hydra, quoted
+from ctxext.refusal import Refusal
+
+AWKWARD = [
+    "a,b(1).txt",
+    "it's here.txt",
+    "a=b.txt",
+    "a b",
+    "12",
+    "null",
+    "c:\\new\\",
+    "x'\\",
+    "\\'",
+    "''a",
+    "{a}",
+    "!x",
+    "~/a",
+    'a"b',
+]
+
+
+@pytest.mark.parametrize("key", ["dataset.path", "base.path", "run", "+run", "++dataset.path"])
+def test_only_paths_are_quoted(key: str) -> None:
+    assert quoted(f"{key}=a", is_sweep=False) == f"{key}='a'"
+    assert quoted(f"trainer.{key}=a", is_sweep=False) == f"trainer.{key}=a"
+
+
+@pytest.mark.parametrize("path", [path for path in AWKWARD if path[0] != "'"])
+def test_hydra_reads_an_awkward_path_as_it_was_typed(path: str) -> None:
+    (override,) = OverridesParser.create().parse_overrides([quoted(f"run={path}", is_sweep=False)])
+    assert override.value() == path
+    assert isinstance(override.value(), str)
+
+
+@pytest.mark.parametrize("value", ["", "'a,b'", '"a,b"', "[a,b]", "${base.path}/x"])
+def test_what_is_written_for_hydra_stays_as_it_is(value: str) -> None:
+    assert quoted(f"run={value}", is_sweep=False) == f"run={value}"
+
+
+def test_commas_separate_the_jobs_of_a_sweep() -> None:
+    assert for_hydra(["run=a,b"]) == ["run='a,b'"]
+    assert for_hydra(["run=a,b", "-m"]) == ["run=a,b", "-m"]
+    assert for_hydra(["run=a b", "--multirun"]) == ["run='a b'", "--multirun"]
+
+
+def test_overrides_come_before_flags_with_their_words() -> None:
+    words = ["-m", "seed=1", "--config-dir", "mine=a", "seed=2", "--cfg", "job"]
+    assert for_hydra(words) == ["seed=1", "seed=2", "-m", "--config-dir", "mine=a", "--cfg", "job"]
+
+
+@pytest.mark.parametrize("words", [["--experimental-rerun", "x.pickle"], ["--experimental-rerun=x"], ["--exp=x"]])
+def test_nothing_is_loaded_from_a_pickle(words: list[str]) -> None:
+    with pytest.raises(Refusal, match="pickle"):
+        for_hydra(words)
+
+
+@pytest.mark.parametrize(
+    ("line", "rest"),
+    [
+        ("ctxext", ["train", "ls"]),
+        ("ctxext l", ["ls"]),
+        ("ctxext train", ["train"]),
+        ("ctxext train ", "ctxext "),
+        ("ctxext train seed=1 po", "ctxext seed=1 po"),
+    ],
+)
+def test_the_command_is_completed_here_and_the_rest_by_hydra(line: str, rest: list[str] | str) -> None:
+    assert completed(line, ["train", "ls"]) == rest

@@ -1,0 +1,54 @@
+"""Mistakes in a command line: each is one sentence with the path, the rule, the value, and what is nearest."""
+
+from collections.abc import Callable
+
+import pytest
+from omegaconf import DictConfig
+
+from ctxext.config.building import build
+from ctxext.config.mistakes import sentence
+
+WRONG = [
+    ("trainer.learning_rate=-1", "trainer.learning_rate must be above 0, got -1.0"),
+    ("context_length=abc", "context_length must be a whole number, got 'abc'"),
+    ("context_length=null", "context_length must be a whole number, got null"),
+    ("evaluation.lengths=[128,x]", "evaluation.lengths[1] must be a whole number, got 'x'"),
+    ("evaluation.lengths=5", "evaluation.lengths must be a list, each a whole number, got 5"),
+    ("evaluation.tasks=[passkye]", "did you mean 'passkey'?"),
+    ("position=yarn position.facter=4", "position.facter: position=yarn takes no 'facter'; did you mean 'factor'?"),
+    ("position=yarn +position.facter=4", "position.facter: position=yarn takes no 'facter'; did you mean 'factor'?"),
+    ("position=yran", "position=yran: no such option; did you mean 'yarn'?"),
+    ("+position=yarn", "write position=yarn"),
+    ("+method=yarn +method=log_n", "+method=log_n: a method is chosen already"),
+    ("seed", "'seed' can't be read as KEY=VALUE"),
+    ("name=../elsewhere", "name must be letters, digits"),
+    ("~trainer.steps", "trainer.steps: "),
+    ("dataset=text", "dataset.path has no value; add dataset.path=VALUE"),
+    ("dataset=_shared", "dataset must be an option of its group; choose dataset="),
+    ("position._target_=os.system", "position._target_ must be one of ctxext.position"),
+    ("+trainer._target_=os.system", "trainer._target_: no such key"),
+    ("mask=[causal,sinks] mask._target_=ctxext.mask.causal.Causal", "mask.sinks: mask=causal takes no 'sinks'"),
+    ("base.steps=5", "base.steps must be 0 where base.path names weights, got 5"),
+    ("trainer.resume=atuo", "trainer.resume must be one of auto, never, got 'atuo'"),
+    ("evaluation.lengths=[512,256]", "evaluation.lengths must rise, each once, got [512, 256]"),
+    ("evaluation.lengths=[64,256]", "evaluation.lengths must all be above evaluation.scored_tokens=64, got 64"),
+    ("export.format=[fh]", "export.format must be among hf, got 'fh'; did you mean 'hf'?"),
+    ("device=gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
+    ("trainer.compile=maybe", "trainer.compile must be true or false, got 'maybe'"),
+    ("trainer.steps=1.5", "trainer.steps must be a whole number, got 1.5"),
+    ("base=none base.trained_length=0", "base.trained_length must be above 0 tokens, got 0"),
+]
+
+
+@pytest.mark.parametrize(("typed", "fragment"), WRONG, ids=[typed for typed, _ in WRONG])
+def test_a_mistake_is_said_in_one_sentence(typed: str, fragment: str, composed: Callable[..., DictConfig]) -> None:
+    words = typed.split()
+    with pytest.raises(Exception) as caught:  # noqa: PT011  Hydra's errors and ours alike
+        build(composed(*words))
+    said = sentence(caught.value, words)
+    assert fragment in said
+    assert "\n" not in said
+
+
+def test_an_error_without_words_is_called_by_its_name() -> None:
+    assert sentence(RuntimeError()) == "RuntimeError"

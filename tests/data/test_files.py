@@ -1,0 +1,115 @@
+"""A user's files: what is found at a path, and what each kind of bad input gets."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ctxext.data.documents import Defect, Document
+from ctxext.data.files import Jsonl, Text, found
+from ctxext.refusal import Refusal
+
+BAD_LINES = [
+    (b'{"text": "cut', "broken JSON"),
+    (b'{"text": "\xff"}', "not UTF-8"),
+    (b'{"text": null}', "field 'text' is null"),
+    (b'{"text": 7}', "field 'text' is a whole number, not a text"),
+    (b'{"text": ["a"]}', "field 'text' is a list, not a text"),
+    (b'{"text": " "}', "field 'text' is empty"),
+    (b'{"body": "a"}', "missing field 'text'"),
+    (b'["a"]', "not a JSON object"),
+    (b'{"text": ' + b"[" * 100_000, "JSON beyond limits"),
+    (b'{"text": "a", "n": ' + b"1" * 5000 + b"}", "JSON beyond limits"),
+]
+
+
+def test_files_folders_globs_and_lists_are_found_once_each_in_order(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "inner/c.txt", ".hidden/d.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "inner" / "link.txt").symlink_to(tmp_path / "a.txt")
+    (tmp_path / "inner" / "back").symlink_to(tmp_path)
+
+    def names(path: str | list[str]) -> list[str]:
+        return [file.relative_to(tmp_path).as_posix() for file in found(path)]
+
+    assert names(str(tmp_path)) == ["a.txt", "b.txt", "inner/c.txt"]
+    assert names(str(tmp_path / "*.txt")) == ["a.txt", "b.txt"]
+    assert names(str(tmp_path / "**" / "c.txt")) == ["inner/c.txt"]
+    assert names([str(tmp_path / "b.txt"), str(tmp_path), str(tmp_path / "b.txt")]) == ["b.txt", "a.txt", "inner/c.txt"]
+
+
+@pytest.mark.parametrize("errors", ["strict", "skip"])
+def test_a_path_with_nothing_is_always_refused(tmp_path: Path, errors: str) -> None:
+    (tmp_path / "folder").mkdir()
+    for name, sentence in (("no.txt", "does not exist"), ("*.no", "matches no file"), ("folder", "holds no file")):
+        with pytest.raises(Refusal, match=sentence):
+            list(Text(path=str(tmp_path / name), errors=errors).documents())
+        with pytest.raises(Refusal, match=sentence):
+            list(Jsonl(path=[str(tmp_path / name)], errors=errors).documents())
+    with pytest.raises(Refusal, match="dataset.path is empty"):
+        list(Text(path="", errors=errors).documents())
+
+
+def test_a_text_file_is_read_as_it_stands(tmp_path: Path) -> None:
+    content = "Ünï\r\n  cödé\t日本語 🙂\n"
+    (tmp_path / "a.txt").write_bytes(content.encode())
+    assert list(Text(path=str(tmp_path / "a.txt")).documents()) == [Document(str(tmp_path / "a.txt"), content)]
+
+
+def test_a_text_file_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.txt"
+    file.write_bytes(b"one\ntwo\nthree \xe9\n")
+    with pytest.raises(Refusal, match=r"a\.txt:3: not UTF-8 \(dataset.errors=skip"):
+        list(Text(path=str(file)).documents())
+    assert list(Text(path=str(file), errors="skip").documents()) == [Defect(f"{file}:3", "not UTF-8", 16)]
+
+
+def test_an_empty_file_is_refused_or_counted(tmp_path: Path) -> None:
+    for source in (Text, Jsonl):
+        file = tmp_path / "a"
+        file.write_bytes(b" \n")
+        with pytest.raises(Refusal, match="a: empty file"):
+            list(source(path=str(file)).documents())
+        assert list(source(path=str(file), errors="skip").documents()) == [Defect(str(file), "empty file", 2)]
+
+
+@pytest.mark.parametrize(("line", "reason"), BAD_LINES, ids=[f"{reason} {len(line)}" for line, reason in BAD_LINES])
+def test_a_bad_line_is_refused_with_file_and_line_or_counted(tmp_path: Path, line: bytes, reason: str) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b'{"text": "first"}\n\n' + line + b'\n{"text": "last"}')
+    with pytest.raises(Refusal, match=rf"a\.jsonl:3.*{reason}.*dataset.errors=skip"):
+        list(Jsonl(path=str(file)).documents())
+    first, defect, last = Jsonl(path=str(file), errors="skip").documents()
+    assert isinstance(defect, Defect)
+    assert defect.where.startswith(f"{file}:3")
+    assert (defect.reason, defect.size) == (reason, len(line) + 1)
+    assert (first, last) == (Document(f"{file}:1", "first"), Document(f"{file}:4", "last"))
+
+
+def test_a_byte_order_mark_hides_no_first_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_bytes(b'\xef\xbb\xbf{"text": "a"}\n')
+    assert list(Jsonl(path=str(file)).documents()) == [Document(f"{file}:1", "a")]
+
+
+def test_pairs_and_plain_texts_may_stand_in_one_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    rows = [{"q": "two and two", "a": "four"}, {"text": "plain"}, {"q": "no answer"}]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    source = Jsonl(path=str(file), input_field="q", target_field="a", errors="skip")
+    pair, plain, defect = source.documents()
+    assert pair == Document(f"{file}:1", "two and two", "four")
+    assert plain == Document(f"{file}:2", "plain")
+    assert isinstance(defect, Defect)
+    assert defect.reason == "missing field 'a'"
+
+
+def test_half_a_pair_of_fields_is_refused() -> None:
+    with pytest.raises(Refusal, match="dataset.input_field and dataset.target_field go together"):
+        Jsonl(path="a.jsonl", input_field="q")
+
+
+def test_a_path_of_the_wrong_type_is_refused() -> None:
+    with pytest.raises(Refusal, match="dataset.path must be a text or a list, each a text, got 3"):
+        Text(path=3)  # type: ignore[arg-type]

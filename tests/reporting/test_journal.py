@@ -1,0 +1,176 @@
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+from rich.table import Table
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import metadata
+
+from ctxext.reporting.journal import Journal
+from ctxext.reporting.scalars import HYPERPARAMETERS, TARGET_TAGS
+
+
+def row(step, loss=3.0):
+    return {"step": step, "loss": loss, "learning_rate": 1e-3, "grad_norm": 0.8, "tokens": 4096, "seconds": 0.5} | {
+        "samples": [step, step + 1]
+    }
+
+
+def read(folder):
+    return EventAccumulator(str(folder), {"scalars": 0, "tensors": 0}).Reload()
+
+
+def steps_of(accumulator, tag):
+    return [event.step for event in accumulator.Scalars(tag)]
+
+
+def write_steps(journal, first, last, loss=3.0):
+    for step in range(first, last + 1):
+        journal.log_step(row(step, loss))
+
+
+def test_a_step_is_a_line_of_metrics_and_the_same_scalars(tmp_path):
+    with Journal(tmp_path, "n") as journal:
+        journal.log_step(row(1))
+        journal.log_step(row(2) | {"during/nll/1024": 3.5})
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines[0] == row(1)
+    accumulator = read(tmp_path)
+    assert steps_of(accumulator, "train/loss") == [1, 2]
+    assert accumulator.Scalars("train/tokens_per_second")[0].value == 8192
+    assert steps_of(accumulator, "during/nll/1024") == [2]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_number_that_is_not_finite_is_absent_and_noted(tmp_path, capsys, value):
+    with Journal(tmp_path, "n") as journal:
+        journal.log_step(row(1, loss=value))
+    (line,) = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert "loss" not in line
+    assert line["note"] == f"loss was {value}"
+    assert "train/loss" not in read(tmp_path).Tags()["scalars"]
+    assert f"step 1: loss was {value}" in capsys.readouterr().out
+
+
+def test_after_truncation_no_step_is_met_twice_and_the_later_value_stands(tmp_path):
+    with Journal(tmp_path, "n") as journal:
+        write_steps(journal, 1, 30, loss=5.0)
+    with Journal(tmp_path, "n") as journal:
+        journal.truncate(20)
+        write_steps(journal, 21, 40, loss=2.0)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert steps == list(range(1, 41))
+    events = read(tmp_path).Scalars("train/loss")
+    assert [event.step for event in events] == steps
+    assert [event.value for event in events] == [5.0] * 20 + [2.0] * 20
+
+
+def test_a_reader_that_is_open_during_a_resume_meets_no_step_twice(tmp_path):
+    with Journal(tmp_path, "n") as journal:
+        write_steps(journal, 1, 30)
+    (path,) = tmp_path.glob("events.out.tfevents.*")
+    path.rename(tmp_path / "events.out.tfevents.1000000000.an-hour-ago")
+    watching = read(tmp_path)
+    assert steps_of(watching, "train/loss") == list(range(1, 31))
+    with Journal(tmp_path, "n") as journal:
+        journal.truncate(20)
+        write_steps(journal, 21, 25)
+    assert steps_of(watching.Reload(), "train/loss") == list(range(1, 26))
+
+
+def test_truncation_drops_a_line_that_was_cut_off_and_makes_nothing_of_an_empty_folder(tmp_path):
+    with Journal(tmp_path, "n") as journal:
+        journal.truncate(0)
+        assert not (tmp_path / "metrics.jsonl").exists()
+        write_steps(journal, 1, 3)
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "lo')
+    with Journal(tmp_path, "n") as journal:
+        journal.truncate(10)
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3]
+
+
+def test_curves_over_length_have_the_length_as_step(results, tmp_path):
+    with Journal(tmp_path, "n") as journal:
+        journal.results(results, {})
+    accumulator = read(tmp_path)
+    assert steps_of(accumulator, "by_length/perplexity/extended") == [128, 256, 512, 1024, 2048]
+    assert steps_of(accumulator, "by_length/perplexity/zero_shot") == [128, 256, 512, 1024]
+    assert steps_of(accumulator, "by_position/nll/base") == [128, 256, 512, 1024, 2048]
+    values = [event.value for event in accumulator.Scalars("passkey/extended")]
+    assert values == pytest.approx([1.0, 1.0, 0.975, 0.95, 0.2])
+    assert len(accumulator.Tags()["scalars"]) <= 60
+
+
+def test_files_do_not_pile_up_with_each_resume(tmp_path):
+    for last in range(3, 8):
+        with Journal(tmp_path, "n") as journal:
+            journal.truncate(last - 1)
+            write_steps(journal, last, last)
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) <= 2
+    assert steps_of(read(tmp_path), "train/loss") == [3, 4, 5, 6, 7]
+
+
+def test_a_later_evaluation_after_a_resume_replaces_the_earlier_one(results, tmp_path):
+    for _ in range(2):
+        with Journal(tmp_path, "n") as journal:
+            journal.truncate(400)
+            journal.results(results, {})
+    assert steps_of(read(tmp_path), "by_length/nll/base") == [128, 256, 512, 1024, 2048]
+
+
+def test_the_map_the_table_and_the_run_table_are_in_the_one_event_file(results, tmp_path):
+    with Journal(tmp_path, "n") as journal:
+        write_steps(journal, 1, 2)
+        journal.results(results, {"context_length": 1024, "method": "rope_interp"})
+    assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
+    accumulator = read(tmp_path)
+    (image,) = accumulator.Images("passkey/map")
+    assert image.encoded_image_string.startswith(b"\x89PNG")
+    assert image.width > image.height > 100
+    (text,) = accumulator.Tensors("results")
+    assert b"| extended | 24.61 |" in text.tensor_proto.string_val[0]
+    contents = accumulator.PluginTagToContent("hparams")
+    start = metadata.parse_session_start_info_plugin_data(contents[metadata.SESSION_START_INFO_TAG])
+    assert sorted(start.hparams) == sorted(HYPERPARAMETERS)
+    assert start.hparams["context_length"].number_value == 1024
+    assert start.hparams["name"].string_value == "n"
+    assert start.hparams["mask"].string_value == "-"
+    metadata.parse_session_end_info_plugin_data(contents[metadata.SESSION_END_INFO_TAG])
+    experiment = metadata.parse_experiment_plugin_data(contents[metadata.EXPERIMENT_TAG])
+    tags = [info.name.tag for info in experiment.metric_infos]
+    assert tags == TARGET_TAGS
+    assert set(tags) <= set(accumulator.Tags()["scalars"])
+
+
+def test_key_results_are_those_at_the_target_length(results, tmp_path):
+    with Journal(tmp_path, "n") as journal:
+        journal.results(results, {})
+    (event,) = read(tmp_path).Scalars("target/passkey/extended")
+    assert (event.step, event.value) == (1024, pytest.approx(0.95))
+
+
+def test_an_unknown_hyperparameter_is_a_programming_error(results, tmp_path):
+    with Journal(tmp_path, "n") as journal, pytest.raises(AssertionError, match="stepz"):
+        journal.results(results, {"stepz": 3})
+
+
+def test_a_journal_without_numbers_makes_no_file(tmp_path, capsys):
+    with Journal(tmp_path / "run", "n") as journal:
+        journal.say("prepared [60 documents]")
+        journal.table(Table("a"))
+        assert list(journal.watch(iter("ab"), "read", 2)) == ["a", "b"]
+    assert not (tmp_path / "run").exists()
+    captured = capsys.readouterr()
+    assert "prepared [60 documents]" in captured.out
+    assert captured.err.startswith("read 2/2 in 0:00")
+
+
+def test_reporting_imports_neither_torch_nor_matplotlib():
+    heavy = "{'torch', 'transformers', 'datasets', 'matplotlib', 'tensorflow'}"
+    code = f"import sys, ctxext.reporting.journal, ctxext.reporting.report; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

@@ -1,0 +1,103 @@
+import io
+from dataclasses import dataclass
+
+import pytest
+from rich.console import Console
+
+from ctxext.evaluation.results import Results
+from ctxext.reporting.blocks import DASH
+from ctxext.reporting.table import ledger_table, markdown, results_table
+
+
+def printed(renderable, width=100):
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def line_of(text, title, label):
+    """The cells of the row `label` in the table under `title`."""
+    return next(line for line in text[text.index(title) :].splitlines() if line.startswith(f" {label} ")).split()
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_tables_fit_the_terminal_and_no_cell_is_cut(results, width):
+    text = printed(results_table(results), width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    assert "…" not in text
+
+
+def test_lengths_beyond_the_trained_one_stand_right_of_the_divider_and_the_target_is_marked(results):
+    header = printed(results_table(results)).splitlines()[1].split()
+    assert header == ["128", "256", "|", "512", "1024*", "2048"]
+
+
+def test_perplexity_is_shown_for_each_subject_and_length(results):
+    text = printed(results_table(results))
+    assert line_of(text, "PERPLEXITY", "extended") == ["extended", "24.61", "23.05", "|", "22.40", "22.21", "27.90"]
+    assert line_of(text, "PERPLEXITY", "base") == ["base", "24.10", "22.80", "|", "61.02", ">1e3", ">1e3"]
+
+
+def test_what_was_not_measured_is_a_dash_with_the_number_of_its_reason(results):
+    text = printed(results_table(results))
+    assert line_of(text, "PERPLEXITY", "zero_shot")[-2:] == [DASH, "[1]"]
+    assert line_of(text, "RETRIEVAL passkey", "zero_shot")[-2:] == [DASH, "[2]"]
+    assert "[1] zero_shot by_length at 2048: out of memory at batch 1" in text
+
+
+def test_a_difference_whose_paired_interval_includes_0_is_marked(results):
+    cells = line_of(printed(results_table(results)), "NLL DIFFERENCE", "extended - truncated")
+    assert cells == ["extended", "-", "truncated", "+0.021", "+0.011°", "|", "-0.014", "-0.022", "+0.206"]
+
+
+def test_retrieval_shows_chance_samples_and_intervals(results):
+    text = printed(results_table(results))
+    assert "rank of 10 (chance 0.10), 40 samples a cell" in text
+    assert line_of(text, "RETRIEVAL", "extended")[-2:] == ["0.95", "0.20"]
+    assert ".83-.99" in text
+
+
+def test_effective_length_says_when_the_sweep_ended_first(results):
+    cells = line_of(printed(results_table(results)), "EFFECTIVE LENGTH", "nll(0.05)")
+    assert " ".join(cells) == f"nll(0.05) 256 ≥ 2048 {DASH} [3] 1024 (low 512)"
+
+
+def test_sections_without_data_are_left_out(content):
+    content |= {"by_position": [], "tasks": [], "effective_length": [], "cost": [], "export": {}, "missing": []}
+    text = printed(results_table(Results(**content)))
+    assert "PERPLEXITY" in text
+    for title in ("RETRIEVAL", "EFFECTIVE", "COST", "EXPORT", "MISSING"):
+        assert title not in text
+
+
+def test_results_with_nothing_measured_still_print(content):
+    empty = {name: [] for name in ("by_length", "by_position", "tasks", "effective_length", "cost", "missing")}
+    assert printed(results_table(Results(**content | empty | {"export": {}}))).strip() == ""
+
+
+def test_markdown_has_the_same_numbers_and_whole_tables(results):
+    text = markdown(results)
+    assert "| extended | 24.61 | 23.05 | 22.40 | 22.21 | 27.90 |" in text
+    for table in text.split("\n\n"):
+        widths = {line.replace("\\|", "").count("|") for line in table.splitlines() if line.startswith("|")}
+        assert len(widths) <= 1
+
+
+@dataclass(frozen=True)
+class Row:
+    outcome: str
+    documents: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Counted(Row):
+    tokens: int
+
+
+def test_the_ledger_shows_each_outcome_and_tokens_only_where_they_are_known():
+    text = printed(ledger_table([Row("read", 1234, 5_600_000), Row("dropped: exact duplicate", 3, 100)]))
+    assert "1,234" in text
+    assert "5,600,000" in text
+    assert "tokens" not in text
+    assert "77,000" in printed(ledger_table([Counted("kept: train", 9, 100, 77_000)]))

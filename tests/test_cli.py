@@ -1,0 +1,337 @@
+"""The command line: what is refused and how it is said, what it costs to ask, sweeps, and completion."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from ctxext import cli
+from ctxext.config.schema import Run
+from ctxext.refusal import Refusal
+
+Ran = list[tuple[Run, Path]]
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
+    """Return a function that types words after `ctxext` in an empty folder, and returns the exit status."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+
+    def type_words(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["ctxext", *words])
+        return cli.main()
+
+    return type_words
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Ran:
+    """Put a stage in the place of every command that keeps what it is given; seeds from 90 on end it in some way."""
+    kept: Ran = []
+
+    def stage(run: Run, folder: Path) -> None:
+        kept.append((run, folder))
+        if run.seed == 90:
+            raise Refusal("notes.txt:3: not UTF-8")
+        if run.seed == 91:
+            raise RuntimeError("the loss is\nnot finite")
+        if run.seed == 92:
+            raise SystemExit(75)
+        if run.seed == 93:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=stage))
+    fakes = {name: real._replace(function="fake_stages:stage") for name, real in cli.STAGES.items()}
+    monkeypatch.setattr(cli, "STAGES", fakes)
+    return kept
+
+
+WRONG = [
+    ("+methd=yarn", "methd: no such key; did you mean 'method'? (write +method=NAME)"),
+    ("+trainer.stepz=3", "trainer.stepz: no such key; did you mean 'steps'?"),
+    ("trainer.stepz=3", "trainer.stepz: no such key; did you mean 'steps'?"),
+    ("trainer.learning_rate=abc", "trainer.learning_rate must be a number, got 'abc'"),
+    ("context_length=-5", "context_length must be above 0 tokens, got -5"),
+    (
+        "position=alibi position.factor=4",
+        "position.factor: position=alibi takes no 'factor'; drop it, or use position=rope",
+    ),
+    ("position=yarn position.factor=abc", "position.factor must be a number, got 'abc'"),
+    ("+method=rope_intrp", "+method=rope_intrp: no such option; did you mean 'rope_interp'?"),
+    ("method=yarn", "write +method=yarn"),
+    ("postion=yarn", "postion: no such key; did you mean 'position'?"),
+    ("position=3", "position=3: a group takes the name of an option"),
+    ("seed=[", "'seed=[' can't be read as KEY=VALUE"),
+    ("seed=1,2", "seed=1,2: several values are a sweep; add -m"),
+    ("name=${nme}", "name: Interpolation key 'nme' not found"),
+    ("run=outputs/x", "run=outputs/x is of eval and export"),
+    ("--foo", "unrecognized arguments: --foo"),
+    ("--cfg jub", "invalid choice: 'jub'"),
+    ("--experimental-rerun config.pickle", "would load a pickle"),
+    ("--config-dir nowhere", "nowhere' not found"),
+]
+
+
+@pytest.mark.parametrize(("words", "fragment"), WRONG, ids=[words for words, _ in WRONG])
+def test_a_wrong_command_line_is_refused_in_one_sentence_before_a_folder_is_made(
+    words: str, fragment: str, typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = typed("train", *words.split())
+
+    said = capsys.readouterr()
+    assert status == 2
+    assert said.err.startswith("ctxext: ")
+    assert fragment in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+    assert not ran
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        ("trian", "no command 'trian'; did you mean 'train'?"),
+        ("position=yarn", "write ctxext train position=yarn"),
+        ("ls positoin", "ls positoin: no such group; did you mean 'position'?"),
+        ("ls position mask", "unrecognized arguments: mask"),
+    ],
+)
+def test_a_wrong_command_is_refused_in_one_sentence(
+    words: str, fragment: str, typed: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(*words.split()) == 2
+    said = capsys.readouterr().err
+    assert fragment in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [*cli.STAGES, "ls"])
+def test_help_of_a_command_shows_three_examples(
+    command: str, typed: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(command, "--help") == 0
+    assert capsys.readouterr().out.count(f"  ctxext {command}") == 3
+
+
+def test_help_names_every_command(typed: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed() == 0
+    said = capsys.readouterr().out
+    assert all(f"ctxext {command} " in said for command in [*cli.STAGES, "ls"])
+
+
+@pytest.mark.parametrize(
+    "words", [("--help",), ("train", "--help"), ("ls",), ("train", "+method=yarn", "--cfg", "job"), ("trian",)]
+)
+def test_asking_costs_under_a_second_and_no_torch(words: tuple[str, ...], tmp_path: Path) -> None:
+    program = (
+        "import resource, sys; from ctxext.cli import main; main()\n"
+        "assert 'torch' not in sys.modules\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        "assert used.ru_utime + used.ru_stime < 1, used"
+    )
+    root = str(Path(cli.__file__).parents[1])
+    line = [sys.executable, "-W", "error", "-c", program, *words]
+    done = subprocess.run(line, cwd=tmp_path, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_module_is_the_program(tmp_path: Path) -> None:
+    root = str(Path(cli.__file__).parents[1])
+    line = [sys.executable, "-W", "error", "-m", "ctxext", "train", "+trainer.stepz=3"]
+    done = subprocess.run(line, cwd=tmp_path, env=os.environ | {"PYTHONPATH": root}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "ctxext: trainer.stepz: no such key; did you mean 'steps'?\n"
+
+
+def test_a_stage_gets_the_typed_run_and_its_folder_with_the_resolved_config(
+    typed: Callable[..., int], ran: Ran
+) -> None:
+    assert typed("train", "+method=yarn", "context_length=512", "hydra.run.dir=here") == 0
+    run, folder = ran[0]
+    assert folder == Path.cwd() / "here"
+    saved = (folder / "config.yaml").read_text(encoding="utf-8")
+    assert "${" not in saved
+    assert OmegaConf.create(saved).position.factor == run.position.factor == 2
+    assert run.name == "yarn"
+
+
+def test_an_awkward_path_arrives_as_it_was_typed(typed: Callable[..., int], ran: Ran) -> None:
+    assert typed("train", "dataset=text", "dataset.path=it's a,b(1)=c.txt") == 0
+    assert ran[0][0].dataset.path == "it's a,b(1)=c.txt"
+
+
+def test_paths_in_commas_are_a_sweep_where_one_was_asked_for(typed: Callable[..., int], ran: Ran) -> None:
+    assert typed("train", "-m", "dataset=text", "dataset.path=a,b") == 0
+    assert [run.dataset.path for run, _ in ran] == ["a", "b"]
+
+
+def test_overrides_may_stand_after_flags(typed: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("train", "seed=1", "--cfg", "job", "context_length=512") == 0
+    assert OmegaConf.create(capsys.readouterr().out).context_length == 512
+
+
+@pytest.mark.parametrize(
+    ("seed", "status", "sentence"),
+    [
+        (90, 2, "ctxext: notes.txt:3: not UTF-8\n"),
+        (91, 1, "ctxext: RuntimeError: the loss is not finite\n"),
+        (92, 75, ""),
+        (93, 1, "ctxext: interrupted\n"),
+    ],
+)
+def test_a_stage_that_ends_badly_says_so_in_a_sentence_and_in_its_folder(
+    seed: int, status: int, sentence: str, typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("train", f"seed={seed}") == status
+    assert capsys.readouterr().err == sentence
+    failure = json.loads((ran[0][1] / "failure.json").read_text(encoding="utf-8"))
+    assert failure["status"] == {2: "refused"}.get(status, "failed" if seed == 91 else "interrupted")
+
+
+def test_the_traceback_comes_with_the_environment_variable(
+    typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert typed("train", "seed=91") == 1
+    assert typed("train", "+trainer.stepz=3") == 2
+    said = capsys.readouterr().err
+    assert said.count("Traceback (most recent call last)") >= 2
+    assert "in stage" in said
+    assert "ConfigKeyError" in said
+    assert os.environ["HYDRA_FULL_ERROR"] == "1"
+
+
+def test_a_run_leaves_the_process_as_it_was(typed: Callable[..., int], ran: Ran) -> None:
+    assert typed("train", "name=a") == 0
+    assert "HYDRA_FULL_ERROR" not in os.environ
+    assert sys.argv == ["ctxext", "train", "name=a"]
+
+
+def test_a_sweep_runs_every_combination_in_order_and_ends_with_a_table(
+    typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("train", "-m", "+method=rope_interp,yarn", "context_length=512,1024") == 0
+
+    assert [(run.name, run.context_length) for run, _ in ran] == [
+        ("rope_interp", 512),
+        ("rope_interp", 1024),
+        ("yarn", 512),
+        ("yarn", 1024),
+    ]
+    assert [folder.name for _, folder in ran] == [
+        "0_rope_interp_512",
+        "1_rope_interp_1024",
+        "2_yarn_512",
+        "3_yarn_1024",
+    ]
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split() == ["job", "name", "context_length", "nll", "passkey", "status"]
+    assert [line.split() for line in table[1:]] == [
+        [str(number), run.name, str(run.context_length), "done"] for number, (run, _) in enumerate(ran)
+    ]
+
+
+def test_a_sweep_with_a_mistake_in_one_job_is_refused_whole(
+    typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("train", "-m", "+method=yarn", "context_length=512,1024,128") == 2
+    said = capsys.readouterr().err
+    assert "+method=yarn context_length=128: context_length=128 is below base.trained_length=256" in said
+    assert said.count("\n") == 1
+    assert not ran
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", ["+methd=yarn seed=1,2", "+trainer.stepz=3,4", "+method=yarn,rope_intrp", "seed=range(1,x)"]
+)
+def test_a_sweep_with_a_wrong_word_is_refused_whole(
+    words: str, typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("train", "-m", *words.split()) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not ran
+
+
+def test_a_sweep_goes_on_after_failures_and_names_each(
+    typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("train", "-m", "seed=1,90,91,2") == 1
+    assert [run.seed for run, _ in ran] == [1, 90, 91, 2]
+    table = capsys.readouterr().out.splitlines()
+    assert table[1].endswith("done")
+    assert table[2].endswith("refused: notes.txt:3: not UTF-8")
+    assert table[3].endswith("failed: RuntimeError: the loss is not finite")
+    assert table[4].endswith("done")
+
+
+@pytest.mark.parametrize(("seed", "status"), [(92, 75), (93, 1)])
+def test_an_interruption_ends_a_sweep_at_once(seed: int, status: int, typed: Callable[..., int], ran: Ran) -> None:
+    assert typed("train", "-m", f"seed=1,{seed},2") == status
+    assert [run.seed for run, _ in ran] == [1, seed]
+
+
+def test_a_job_does_not_depend_on_the_one_before(typed: Callable[..., int], ran: Ran) -> None:
+    assert typed("train", "-m", "+method=alibi,yarn") == 0
+    assert typed("train", "-m", "+method=yarn,alibi") == 0
+    assert ran[0][0] == ran[3][0]
+    assert ran[1][0] == ran[2][0]
+
+
+def test_an_evaluation_of_a_run_changes_only_what_was_typed(typed: Callable[..., int], ran: Ran) -> None:
+    assert typed("train", "+method=yarn", "context_length=512", "position.beta_fast=16", "hydra.run.dir='a,b'") == 0
+    assert typed("eval", "run=a,b", "evaluation.documents=7") == 0
+    first, second = ran[0][0], ran[1][0]
+    assert second.run == "a,b"
+    assert second.evaluation.documents == 7
+    assert (second.position, second.context_length, second.name) == (first.position, 512, "yarn")
+
+
+def test_a_folder_of_hugging_face_is_a_base_to_evaluate(typed: Callable[..., int], ran: Ran, tmp_path: Path) -> None:
+    (tmp_path / "hf").mkdir()
+    (tmp_path / "hf" / "config.json").write_text("{}", encoding="utf-8")
+    assert typed("eval", "run=hf", "+method=yarn") == 0
+    assert (ran[0][0].run, ran[0][0].base.path, ran[0][0].name) == ("", "hf", "yarn")
+
+
+def test_a_missing_run_is_refused_with_the_nearest(
+    typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("train", "name=first", "hydra.run.dir=outputs/first/day") == 0
+    assert typed("eval", "run=outputs/frist/day") == 2
+    assert "did you mean 'outputs/first/day'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("ctxext tr", ["train"]),
+        ("ctxext ", ["train", "eval", "export", "prepare", "ls"]),
+        ("ctxext train position=ya", ["position=yarn"]),
+        ("ctxext eval trainer.st", ["trainer.steps="]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_keys(
+    line: str,
+    offered: list[str],
+    typed: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_POINT", str(len(line)))
+    assert typed("-sc", "query=bash") == 0
+    assert capsys.readouterr().out.split() == offered
+
+
+def test_completion_installs_for_the_program(typed: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("train", "-sc", "install=bash") == 0
+    assert capsys.readouterr().out.rstrip().endswith("-F hydra_bash_completion ctxext")

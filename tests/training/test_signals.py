@@ -1,0 +1,52 @@
+"""Signals become a flag."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from ctxext.training.signals import SIGNALS, Stop, listening
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_each_signal_sets_the_flag_and_ends_nothing(number: signal.Signals) -> None:
+    with listening() as stop:
+        assert not stop.asked
+        os.kill(os.getpid(), number)
+        assert stop.asked
+
+
+def test_a_second_interrupt_ends_at_once() -> None:
+    with listening() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_second_request_of_a_scheduler_does_not_break_the_save() -> None:
+    with listening() as stop:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.asked
+
+
+def test_the_handlers_found_are_restored() -> None:
+    found = [signal.getsignal(number) for number in SIGNALS]
+    with listening():
+        assert signal.getsignal(signal.SIGTERM) != found[0]
+    assert [signal.getsignal(number) for number in SIGNALS] == found
+
+
+def test_outside_the_main_thread_nothing_is_set() -> None:
+    stops: list[Stop] = []
+
+    def work() -> None:
+        with listening() as stop:
+            stops.append(stop)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not stops[0].asked
