@@ -6,10 +6,13 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ctxext import __version__
 from ctxext.refusal import Refusal, nearest, require
+
+if TYPE_CHECKING:
+    from ctxext.commands.jobs import Errand
 
 
 class Stage(NamedTuple):
@@ -44,8 +47,8 @@ STAGES = {
         "ctxext.commands.export:export",
         (
             "ctxext export run=outputs/yarn/2030-01-31_12-00-00",
-            "ctxext export run=outputs/yarn/2030-01-31_12-00-00 hydra.run.dir=exported",
-            "ctxext export +method=yarn context_length=1024",
+            "ctxext export run=outputs/sweeps/2030-01-31_12-00-00/1_yarn_1024",
+            "ctxext export -m run=outputs/yarn/2030-01-31_12-00-00,outputs/rope_ntk/2030-01-31_13-00-00",
         ),
     ),
     "prepare": Stage(
@@ -73,6 +76,9 @@ def main() -> int:
         return dispatch(*(sys.argv[1:] or ["--help"]))
     except Refusal as refusal:
         return complain(str(refusal), 2)
+    except BrokenPipeError:  # as in `ctxext ls | head`; what is still buffered must not fail again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def dispatch(command: str, *words: str) -> int:
@@ -155,8 +161,8 @@ def complete(words: list[str]) -> int:
 
 
 def through_hydra(command: str, words: Sequence[str]) -> int:
-    """Let Hydra compose what `words` say and call the stage of `command`; return the exit status, its errors in a sentence."""
-    from ctxext.commands import jobs, sweep
+    """Let Hydra compose `words`, carry out `command`, say each error in a sentence, and return the exit status."""
+    from ctxext.commands import jobs
     from ctxext.commands.words import for_hydra
     from ctxext.config.mistakes import sentence
 
@@ -170,22 +176,30 @@ def through_hydra(command: str, words: Sequence[str]) -> int:
         status = complain("interrupted", 1)
     except SystemExit as stop:  # an interruption whose state is saved, or Hydra's own end
         status = stop.code if isinstance(stop.code, int) else 0
+    except BrokenPipeError:
+        raise
     except Exception as error:
         if show_traceback:
             traceback.print_exc()
         return complain(sentence(error, words), 2)
+    ended = report(errand)
+    return status or ended
+
+
+def report(errand: "Errand") -> int:
+    """Say how the jobs of `errand` ended, and return the exit status."""
+    from ctxext.commands.sweep import exit_status, table
+
     if errand.is_sweep:
-        say(sweep.table(errand.outcomes))
-    else:
-        for outcome in errand.outcomes:
-            if outcome.sentence:
-                complain(outcome.sentence, 1)
-    return status or sweep.exit_status(errand.outcomes, errand.is_sweep)
+        say(table(errand.outcomes))
+    elif errand.outcomes and errand.outcomes[0].sentence:
+        complain(errand.outcomes[0].sentence, 1)
+    return exit_status(errand.outcomes, errand.is_sweep)
 
 
 @contextlib.contextmanager
 def speaking_as(words: list[str]) -> Iterator[None]:
-    """Let Hydra read `words` as the command line, and raise its errors instead of printing them and ending the program."""
+    """Let Hydra read `words` as the command line, and raise its errors instead of printing them and exiting."""
     typed, setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"
     try:

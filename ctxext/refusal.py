@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 
-class Refusal(ValueError):
+class Refusal(ValueError):  # noqa: N818 - not a defect: the program refuses
     """A configuration or an input that was refused: one sentence with the place, the rule and the value."""
 
 
@@ -50,11 +50,17 @@ def fits(value: object, hint: object) -> bool:
 
 
 def spelt(hint: object) -> str:
-    """Return `hint` in a user's words: `a number`, `a whole number`, `a list of numbers`."""
-    words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", type(None): "null"}
+    """Return `hint` in a user's words: `a number`, `a whole number`, `a list, each a number`."""
+    words: dict[object, str] = {
+        int: "a whole number",
+        float: "a number",
+        str: "a text",
+        bool: "true or false",
+        type(None): "null",
+    }
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return " or ".join(spelt(argument) for argument in arguments)
     if origin in (list, tuple):
         return f"a list, each {spelt(arguments[0])}"
-    return words.get(hint, str(hint))  # type: ignore[call-overload]
+    return words.get(hint, str(hint))

@@ -1,10 +1,10 @@
 """The three seams of a model: where a token stands, who may look at whom, how heads gather values.
 
-Shapes: B batch, H heads, G key-value heads (H is a multiple of G), S tokens, Q queries, K keys, D head width, W model width.
+Shapes: B batch, H heads, S tokens, Q queries, K keys, D head width, W model width.
 
-A method of the field is a choice of one `Position`, one `Mask` and one `Attention`. Each hook is neutral by default, so
-that a member overrides one. `Places` are an explicit argument from the batch down: packed rows, sampled positions and
-caches are data, not flags.
+A method of the field is a choice of one `Position`, one `Mask` and one `Attention`. Each hook is neutral by default,
+so that a member overrides one. `Places` are an explicit argument from the batch down: packed rows, sampled positions
+and caches are data, not flags.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-class Places(NamedTuple):
-    """Where tokens stand: `columns` [S] in their row, `positions` [B, S] for angles and biases, `documents` [B, S] or None.
 
-    Masks count columns, encodings read positions: the two differ where positions restart, skip or are sampled. None
-    stands for one document in each row.
+class Places(NamedTuple):
+    """Where tokens stand: `columns` [S] of the row, `positions` [B, S] for angles and biases, `documents` [B, S].
+
+    Masks count columns, encodings read positions: the two differ where positions restart, skip or are sampled.
+    `documents` is None where each row is one document.
     """
 
     columns: Tensor
@@ -30,6 +31,11 @@ class Places(NamedTuple):
         """Return the places of the columns from index `start` up to `stop`."""
         documents = None if self.documents is None else self.documents[:, start:stop]
         return Places(self.columns[start:stop], self.positions[:, start:stop], documents)
+
+
+def distances(queries: Places, keys: Places) -> Tensor:
+    """Return how many columns each key lies before each query [1, 1, Q, K]; negative in the future."""
+    return (queries.columns[:, None] - keys.columns[None, :])[None, None]
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ class Position:
         return heads
 
     def bias(self, queries: Tensor, keys: Tensor, num_heads: int) -> Tensor | None:
-        """Return what is added to the logits [B, H, Q, K] between positions `queries` [B, Q] and `keys` [B, K], or None."""
+        """Return what is added to the logits [B, H, Q, K] from positions `queries` [B, Q] to `keys` [B, K], or None."""
         return None
 
     def base(self) -> Position:

@@ -30,9 +30,8 @@ class LogN(Attention):
 
     def scale(self, queries: Places, keys: Places, views: tuple[View, ...]) -> Tensor:
         counts = visible_keys(queries, keys, views).clamp(min=self.trained_length)
-        grown = counts.double().log() / math.log(self.trained_length)
-        # The logarithms of torch and of Python may differ in the last bit, where exactly 1 is meant.
-        return grown.masked_fill(counts == self.trained_length, 1.0).float()
+        # Double, since the two logarithms may differ in the last bit: rounded to single precision, 1 is exactly 1.
+        return (counts.double().log() / math.log(self.trained_length)).float()
 
     def base(self) -> Attention:
         return Softmax()

@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
-from ctxext.mask.causal import distances
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Mask, Places, Reach, View
+from ctxext.seams import Attention, Mask, Places, Reach, View, distances
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,12 @@
 """`ctxext export`: the checkpoint of a run as files that others load, reloaded and compared."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 
+from ctxext.commands.conclusion import HUGGING_FACE, RESULTS, SEAMS
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.schema import Run
+from ctxext.evaluation.results import Results
 from ctxext.formats.bases import base_folder
 from ctxext.formats.card import write_card
 from ctxext.formats.export import export_huggingface
@@ -13,19 +15,30 @@ from ctxext.reporting.journal import Journal
 
 
 def export(run: Run, folder: Path) -> None:
-    """Write the run in `run.run` to its own export/hf, and say how exactly transformers reads it; refuse what has no home."""
+    """Write the run in `run.run` to its own export/hf, and say how exactly transformers reads it.
+
+    A composition that is not the run's own, and the base where `run.run` is empty, go to `folder`. What has no home is
+    refused.
+    """
     require("hf" in run.export.format, f"export.format must name a format, one of hf, got {run.export.format}")
-    target = Path(run.run) / "export" / "hf"
     with Journal(folder, run.name) as journal:
         network, tokenizer = saved_network(run, journal)
+        file = Path(run.run) / RESULTS
+        results = Results.load(file) if run.run and file.is_file() else None
+        is_own = bool(run.run) and (results is None or is_composition_of(run, results))
+        target = (Path(run.run) if is_own else folder) / HUGGING_FACE
         label = export_huggingface(target, network, tokenizer, run.context_length, run.base.trained_length)
         if label["label"] == "not exportable":
-            raise Refusal(f"run={run.run}: not exportable, {label['reason']}")
-        results = Path(run.run) / "results.json"
-        if results.is_file():
-            content = json.loads(results.read_text(encoding="utf-8")) | {"export": label}
-            write_card(target, content, base_folder(run.base.path) if run.base.path else None)
-        difference = (
-            f", largest logit difference {label['max_logit_difference']:.2g}" if "max_logit_difference" in label else ""
-        )
+            raise Refusal(f"{run.run or run.base.path}: not exportable, {label['reason']}")
+        if results is not None and is_own:
+            results = replace(results, export=label)
+            results.save(file)
+            write_card(target, vars(results), base_folder(run.base.path) if run.base.path else None)
+        found = "max_logit_difference" in label
+        difference = f", largest logit difference {label['max_logit_difference']:.2g}" if found else ""
         journal.say(f"{target}: {label['label']}{difference}")
+
+
+def is_composition_of(run: Run, results: Results) -> bool:
+    """Return whether `results` were measured through position, mask and attention of `run`."""
+    return all(results.run.get(slot) == repr(getattr(run, slot)) for slot in SEAMS)

@@ -12,13 +12,11 @@ from ctxext.data.prepare import Prepared
 from ctxext.data.rows import Rows
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.reporting.journal import Journal
-from ctxext.training.loop import Course, Progress, Watcher, fit, resume
+from ctxext.training.loop import Course, Watcher, fit, resume
 from ctxext.training.signals import Stop
 
 UNRELATED = ("save_every", "keep", "resume", "compile")
 """Settings of the trainer that change no number."""
-
-INTERRUPTED = 75
 
 
 def identity_of(run: Run, data: Prepared) -> dict[str, Any]:
@@ -31,8 +29,8 @@ def identity_of(run: Run, data: Prepared) -> dict[str, Any]:
     return {**members, **trainer, **lengths, "data": data.digest, "tokenizer": fingerprint({}, data.tokenizer.to_str())}
 
 
-def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: Journal, stop: Stop) -> Progress:
-    """Train `network` as `run` says, from the newest of `checkpoints` on; the process ends with 75 if it is interrupted."""
+def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: Journal, stop: Stop) -> None:
+    """Train `network` as `run` says, from the newest of `checkpoints` on, until it is done or `stop` is asked for."""
     rows = Rows(data.train, data.tokenizer, run.context_length, run.dataset.recall_share, run.seed)
     identity = identity_of(run, data) | {"base": fingerprint(network.state_dict())}
     course = Course(rows, run.trainer, checkpoints, identity)
@@ -40,6 +38,8 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
     journal.truncate(progress.step)
     probe = make_probe(network, run, data)
     if progress.step < run.trainer.steps:
+        settings = f"{run.trainer.steps} steps of {run.trainer.batch_tokens} tokens"
+        journal.say(f"train  at {run.context_length} tokens, {settings}")
         with journal.steps(progress.step + 1, run.trainer.steps) as line:
 
             def log(row: dict[str, Any]) -> None:
@@ -49,9 +49,4 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
             fit(network, course, Watcher(log, probe, stop), progress, optimiser)
     network.eval()
     if progress.interrupted:
-        journal.say(
-            f"interrupted at step {progress.step}, saved in {checkpoints}; the same command with hydra.run.dir={checkpoints.parent} goes on"
-        )
-        journal.close()
-        raise SystemExit(INTERRUPTED)
-    return progress
+        journal.say(f"saved at step {progress.step} in {checkpoints}")

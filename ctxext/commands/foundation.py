@@ -17,13 +17,13 @@ from ctxext.formats.weights import read_weights
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
+from ctxext.reporting.table import ledger_table
+from ctxext.training.lock import lock
 from ctxext.training.signals import Stop
 
 
 def prepared(run: Run, journal: Journal) -> Prepared:
-    """Return the run's data, encoded with the base's tokenizer, or with one trained on them; show the table of the stage."""
-    from ctxext.reporting.table import ledger_table
-
+    """Return the run's data, encoded with the base's tokenizer, or with one trained on them; show what became of it."""
     tokenizer = load_tokenizer(tokenizer_file(base_folder(run.base.path))) if run.base.path else None
     data = prepare(run.dataset, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
     journal.table(ledger_table(data.ledger))
@@ -45,14 +45,16 @@ def read_base(run: Run) -> Any:
             wanted == value,
             f"model.{key} is {wanted!r}, but base.path={run.base.path} has {value!r}; drop it, or use base=none",
         )
+    wanted = run.base.trained_length
     require(
-        run.base.trained_length == trained,
-        f"base.trained_length is {run.base.trained_length}, but base.path={run.base.path} was trained at {trained}; drop it",
+        wanted == trained,
+        f"base.trained_length is {wanted}, but base.path={run.base.path} was trained at {trained}; drop it",
     )
     base = run.position.base()
     require(
         base == position,
-        f"position reads weights trained with {base}, but base.path={run.base.path} was trained with {position}; use base=none",
+        f"position is for weights trained with {base}, but base.path={run.base.path} was trained with {position}; "
+        "use base=none",
     )
     network = geometry.build(*base_members(run))
     network.load_state_dict(read_weights(folder, geometry))
@@ -77,30 +79,26 @@ def scratch(run: Run, data: Prepared) -> Scratch:
         resume="auto",
     )
     position, mask, attention = base_members(run)
-    stage = replace(
-        run, context_length=run.base.trained_length, trainer=settings, position=position, mask=mask, attention=attention
-    )
+    length = run.base.trained_length
+    stage = replace(run, context_length=length, trainer=settings, position=position, mask=mask, attention=attention)
     digest = fingerprint({}, identity_of(stage, data))
-    return Scratch(
-        stage, Path(run.cache) / "bases" / f"{type(position).__name__.lower()}-{run.base.trained_length}-{digest[:8]}"
-    )
+    return Scratch(stage, Path(run.cache) / "bases" / f"{type(position).__name__.lower()}-{length}-{digest[:8]}")
 
 
 def train_base(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
     """Return the network trained from scratch at the trained length, taken from the cache if it was trained before."""
     stage = scratch(run, data)
     torch.manual_seed(run.seed)
-    network = run.model.build(stage.run.position, stage.run.mask, stage.run.attention)
+    network = run.model.build(stage.run.position, stage.run.mask, stage.run.attention).to(device_of(run))
     journal.say(f"base: trained from scratch at {run.base.trained_length} tokens, kept in {stage.folder}")
-    with Journal(stage.folder, stage.folder.name) as own:
+    with Journal(stage.folder, stage.folder.name) as own, lock(stage.folder, own.say):
         extend(network, stage.run, data, stage.folder / "checkpoints", own, stop)
     return network
 
 
 def untouched(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
     """Return the base of `run`, read or trained, on the run's device."""
-    network = read_base(run) if run.base.path else train_base(run, data, journal, stop)
-    return network.to(device_of(run))
+    return read_base(run).to(device_of(run)) if run.base.path else train_base(run, data, journal, stop)
 
 
 def device_of(run: Run) -> torch.device:

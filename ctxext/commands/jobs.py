@@ -62,7 +62,8 @@ class Errand:
         (folder / FAILURE).unlink(missing_ok=True)
         status, said = "interrupted", ""
         try:
-            self.carry_out(settled(self.command, config, overrides), folder)
+            config = settled(self.command, config, overrides)
+            self.carry_out(config, folder)
             status = "done"
         except Exception as error:
             status, said = verdict(error)
@@ -88,7 +89,7 @@ current: list[Errand] = []
 
 
 def run(errand: Errand) -> None:
-    """Let Hydra compose the jobs of the command line and carry out `errand` for each; raise what is refused beforehand."""
+    """Let Hydra compose the jobs of the command line, and carry out `errand` for each; raise early refusals."""
     lengths.register()
     ConfigStore.instance().store("schema", Run)
     current.append(errand)
@@ -141,17 +142,21 @@ def built(config: DictConfig) -> Run:
 
 
 def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Return the config that `command` works on: `config`, or that of the earlier run that it names, with the `overrides`."""
+    """Return the config for `command`: `config`, or that of the earlier run that it names, with the `overrides`."""
     earlier = str(config.run)
     if not earlier:
+        require(command != "export", "export needs run=PATH, the folder of the run whose checkpoint it writes")
         return config
     require(
         command in OF_A_RUN,
         f"run={earlier} is of {' and '.join(OF_A_RUN)}; {command} takes base.path=FOLDER to start from weights",
     )
     path = Path(earlier)
-    if (path / "config.json").is_file() and not (path / FILE).is_file():  # a Hugging Face folder: a base, not a run
-        return OmegaConf.create({**config, "run": "", "base": {**config.base, "path": earlier}})
+    is_base = (path / "config.json").is_file() and not (path / FILE).is_file()  # a folder of Hugging Face
+    if command == "eval" and is_base:
+        config = config.copy()
+        config.run, config.base.path = "", earlier
+        return config
     return saved_run(path, config, overrides)
 
 
@@ -171,7 +176,8 @@ def combinations(overrides: Sequence[str], params: Mapping[str, str]) -> Iterato
 
 def as_typed(overrides: Any) -> list[str]:
     """Return the words of Hydra's list `overrides`, whose interpolations would else be resolved in reading them."""
-    return [str(word) for word in OmegaConf.to_container(overrides, resolve=False)]
+    words: Any = OmegaConf.to_container(overrides, resolve=False)
+    return [str(word) for word in words]
 
 
 @contextmanager

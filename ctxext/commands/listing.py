@@ -34,10 +34,10 @@ def listed(group: str) -> list[Option]:
 
 
 def read_option(path: Path) -> Option:
-    """Return what the comments at the head of the option file `path` say; an overlay takes the rest from its members."""
+    """Return what the comments of the option file `path` say; an overlay takes the rest from its members."""
     text = path.read_text(encoding="utf-8")
     comments = [line for line in text.splitlines() if line.startswith("# ") and not line.startswith("# @")]
-    found = dict(match.groups() for line in comments if (match := NOTE.fullmatch(line)))
+    found = {match[1]: match[2] for line in comments if (match := NOTE.fullmatch(line))}
     members = [read_option(CONFIG_DIR / group / f"{name}.yaml") for group, name in MEMBER.findall(text)]
     scratch = any((member.group, member.name) == ("base", "none") for member in members)
     exports = sorted(

@@ -1,20 +1,48 @@
-"""Evaluation as a stage of a run: each subject measured once, those that don't depend on the training kept."""
+"""Evaluation as a stage of a run: each subject measured once, and kept for every run that meets the same again."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ctxext.data.prepare import Prepared
 from ctxext.evaluation.measure import Ground, Measurement, measure
 from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
+from ctxext.evaluation.settings import SUBJECTS
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.reporting.journal import Journal
 
 VERSION = 1
 """Raised when a definition of evaluation changes, so that no measurement by an older one is taken."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a run measured on `data` and `ground`: each subject's measurement, and `reasons` why a subject has none."""
+
+    data: Prepared
+    ground: Ground
+    reasons: dict[str, str]
+    measurements: list[Measurement] = field(default_factory=list)
+
+    def add(self, subject: str, network: Any, cache: Path, journal: Journal) -> None:
+        """Measure `subject`, which reads through `network`, unless evaluation.subjects leaves it out."""
+        if subject in self.ground.settings.subjects:
+            self.measurements.append(measured(subject, network, self.ground, cache, journal))
+
+    @property
+    def absent(self) -> dict[str, str]:
+        """For each of the contract's subjects that was not measured the reason."""
+        known = {measurement.subject for measurement in self.measurements}
+        return {
+            subject: self.reasons.get(subject, "not among evaluation.subjects")
+            for subject in SUBJECTS
+            if subject not in known
+        }
 
 
 def members(network: Any) -> tuple[Any, ...]:
@@ -29,28 +57,24 @@ def reader_of(subject: str, network: Any, ground: Ground) -> Reader:
     return WholeReader(network, ground.settings.batch_tokens)
 
 
-def measured(
-    subject: str, network: Any, ground: Ground, cache: Path, data_digest: str, journal: Journal
-) -> Measurement:
+def measured(subject: str, network: Any, ground: Ground, cache: Path, journal: Journal) -> Measurement:
     """Return what `subject` scores with `network` on `ground`, from `cache` if the same was measured before."""
-    settings = dataclasses.replace(ground.settings, subjects=[subject])
-    digest = fingerprint(
-        network.state_dict(),
-        VERSION,
-        network.geometry,
-        members(network),
-        settings,
-        ground.trained_length,
-        data_digest,
-        ground.windows.names,
-    )
-    path = cache / "measured" / f"{digest}.json"
+    path = cache / "measured" / f"{digest_of(subject, network, ground)}.json"
     if path.is_file():
         journal.say(f"eval   {subject}: the same weights were measured before, {path}")
         return Measurement.load(path)
     measurement = measure(subject, reader_of(subject, network, ground), ground, journal.watch)
     measurement.save(path)
     return measurement
+
+
+def digest_of(subject: str, network: Any, ground: Ground) -> str:
+    """Return a hash of all that the measurement of `subject` depends on."""
+    windows = ground.windows
+    texts = {"windows": windows.tokens, "windows' targets": windows.targets, "windows' bytes": windows.sizes}
+    settings = dataclasses.replace(ground.settings, subjects=[subject], every=0)
+    seams = (network.geometry, members(network))
+    return fingerprint(network.state_dict() | texts, VERSION, seams, settings, ground.trained_length, ground.samples)
 
 
 def save_samples(path: Path, measurements: Sequence[Measurement]) -> None:

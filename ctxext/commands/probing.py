@@ -15,12 +15,13 @@ DOCUMENTS = 8
 
 
 def make_probe(network: Any, run: Run, data: Prepared) -> Callable[[int], dict[str, float]]:
-    """Return a function of the step: what `network` scores on validation text, by tag, every `evaluation.every` steps."""
+    """Return a function of the step: what `network` scores on validation text, by tag, if it is time for it."""
     every, scored = run.evaluation.every, run.evaluation.scored_tokens
     if every == 0:
         return lambda step: {}
     lengths = sorted({run.base.trained_length, run.context_length})
-    windows = choose_windows(data.validation, lengths[-1], DOCUMENTS, byte_lengths(data.tokenizer), drawn_end)
+    sizes, key = byte_lengths(data.tokenizer), "evaluation.every"
+    windows = choose_windows(data.validation, lengths[-1], DOCUMENTS, sizes, drawn_end, key)
 
     def probe(step: int) -> dict[str, float]:
         if step % every and step != run.trainer.steps:

@@ -1,4 +1,4 @@
-"""The network that `eval` and `export` work on: what a finished run left, or the untouched base, through any composition."""
+"""The network that `eval` and `export` work on: what a run left, or the untouched base, through any composition."""
 
 from pathlib import Path
 from typing import Any

@@ -56,7 +56,7 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def headline(folder: Path) -> tuple[str, str]:
-    """Return nll and passkey accuracy of the extended model at the target length, from `results.json`; empty if absent."""
+    """Return nll and passkey accuracy of the extended model at the target length, each empty if not measured."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         target = results["lengths"]["target"]

@@ -9,8 +9,10 @@ from typing import Any
 from ctxext.commands.conclusion import conclude
 from ctxext.commands.extension import extend
 from ctxext.commands.foundation import device_of, prepared, untouched
-from ctxext.commands.measuring import measured, members
+from ctxext.commands.interruption import leave_if_asked
+from ctxext.commands.measuring import Findings, members
 from ctxext.commands.saved_network import TOKENIZER
+from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.evaluation.language import drawn_end
 from ctxext.evaluation.measure import common_ground
@@ -20,28 +22,27 @@ from ctxext.training.signals import listening
 
 
 def train(run: Run, folder: Path) -> None:
-    """Carry `run` through its stages; everything it makes lies in `folder`."""
-    device_of(run)
+    """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache."""
+    device_of(run)  # refused before anything slow
     with Journal(folder, run.name) as journal, lock(folder, journal.say), listening() as stop:
+        for note in notes(run):
+            journal.say(note)
         data = prepared(run, journal)
         data.tokenizer.save(str(folder / TOKENIZER))
-        base = untouched(run, data, journal, stop)
         ground = common_ground(run.evaluation, run.base.trained_length, data.test, data.tokenizer, drawn_end)
+        base = untouched(run, data, journal, stop)
+        leave_if_asked(stop, journal)
         method = base.reading(run.position, run.mask, run.attention)
         plan = Plan(base, method, is_changed=members(base) != members(method), is_trained=run.trainer.steps > 0)
-        measurements = [
-            measured(subject, network, ground, Path(run.cache), data.digest, journal)
-            for subject, network in plan.before().items()
-            if subject in run.evaluation.subjects
-        ]
+        findings = Findings(data, ground, plan.reasons())
+        for subject, network in plan.untrained().items():
+            findings.add(subject, network, Path(run.cache), journal)
+            leave_if_asked(stop, journal)
         if plan.is_trained:
-            journal.say(
-                f"train  at {run.context_length} tokens, {run.trainer.steps} steps of {run.trainer.batch_tokens} tokens"
-            )
             extend(method, run, data, folder / "checkpoints", journal, stop)
-            if "extended" in run.evaluation.subjects:
-                measurements.append(measured("extended", method, ground, Path(run.cache), data.digest, journal))
-        conclude(run, folder, data, ground, measurements, plan.absent(run.evaluation.subjects), method, journal)
+            leave_if_asked(stop, journal)
+            findings.add("extended", method, Path(run.cache), journal)
+        conclude(run, "train", findings, method, journal)
 
 
 @dataclass(frozen=True)
@@ -53,20 +54,13 @@ class Plan:
     is_changed: bool
     is_trained: bool
 
-    def before(self) -> dict[str, Any]:
+    def untrained(self) -> dict[str, Any]:
         """Return the subjects that are measured before training, with the network that each reads through."""
-        untrained = {"zero_shot": self.method} if self.is_changed else {}
-        return {"base": self.base, "truncated": self.base, **untrained}
+        changed = {"zero_shot": self.method} if self.is_changed else {}
+        return {"base": self.base, "truncated": self.base, **changed}
 
-    def absent(self, subjects: list[str]) -> dict[str, str]:
-        """Return for each of the contract's subjects that is not measured the reason."""
-        reasons = {
-            subject: "not among evaluation.subjects"
-            for subject in ("base", "truncated", "zero_shot", "extended")
-            if subject not in subjects
-        }
-        if not self.is_changed:
-            reasons["zero_shot"] = "the method changes nothing before training, it is the base"
-        if not self.is_trained:
-            reasons["extended"] = "trainer.steps=0: nothing was trained"
-        return reasons
+    def reasons(self) -> dict[str, str]:
+        """Return for each subject that there can't be the reason."""
+        unchanged = {"zero_shot": "the method changes nothing before training, it is the base"}
+        untrained = {"extended": "trainer.steps=0: nothing was trained"}
+        return ({} if self.is_changed else unchanged) | ({} if self.is_trained else untrained)

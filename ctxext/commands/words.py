@@ -50,7 +50,7 @@ def for_hydra(words: Sequence[str]) -> list[str]:
 
 
 def ordered(words: Sequence[str]) -> list[str]:
-    """Return `words` with the overrides before the flags, since Hydra takes none between or after flags with a value."""
+    """Return `words` with the overrides before the flags, since Hydra takes none after a flag with a value."""
     overrides: list[str] = []
     flags: list[str] = []
     for before, word in zip(["", *words], words, strict=False):
@@ -72,7 +72,7 @@ def quoted(word: str, is_sweep: bool) -> str:
 
 
 def completed(line: str, commands: Sequence[str]) -> list[str] | str:
-    """Return which of the `commands` go on from the typed `line`, or the line without its command, which Hydra completes."""
+    """Return which of the `commands` go on from the typed `line`, or the line without its command for Hydra."""
     typed = line.split()
     if len(typed) < 2 or (len(typed) == 2 and not line.endswith(" ")):
         start = typed[1] if len(typed) == 2 else ""

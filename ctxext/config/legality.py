@@ -37,8 +37,8 @@ def check_factor(settings: Any) -> None:
         position = option_of("position", settings.position.get("_target_"))
         require(factor == quotient(length, trained), f"position.factor must be at least 1, got {factor}")
         raise Refusal(
-            f"context_length={length} is below base.trained_length={trained}, so that position={position} would shrink the"
-            f" context; choose a context_length above {trained}, or position=rope"
+            f"context_length={length} is below base.trained_length={trained}, so that position={position} would shrink"
+            f" the context; choose a context_length above {trained}, or position=rope"
         )
 
 
@@ -56,10 +56,11 @@ def longest(run: Run) -> int:
 def from_scratch(run: Run) -> Iterator[str]:
     """A base with weights is a rotary decoder: other positions and other models are trained from scratch."""
     if run.base.path:
+        weights = f"can't take the weights of base.path={run.base.path}"
         if not isinstance(run.model, DecoderGeometry):
-            yield f"{chosen(run, 'model')} can't take the weights of base.path={run.base.path}; add base=none, or use model=tiny"
+            yield f"{chosen(run, 'model')} {weights}; add base=none, or use model=tiny"
         if not isinstance(run.position, Rope):
-            yield f"{chosen(run, 'position')} can't take the weights of base.path={run.base.path}, which were trained with rope; add base=none"
+            yield f"{chosen(run, 'position')} {weights}, which were trained with rope; add base=none"
 
 
 def recurrence(run: Run) -> Iterator[str]:
@@ -67,7 +68,8 @@ def recurrence(run: Run) -> Iterator[str]:
     if isinstance(run.model, LstmGeometry):
         for slot, neutral in (("position", Rope), ("mask", Causal), ("attention", Softmax)):
             if type(getattr(run, slot)) is not neutral:
-                yield f"{chosen(run, 'model')} has no attention, so that {chosen(run, slot)} could have no effect; drop it, or use model=vanilla"
+                inert = f"{chosen(run, slot)} could have no effect"
+                yield f"{chosen(run, 'model')} has no attention, so that {inert}; drop it, or use model=vanilla"
 
 
 def windows(run: Run) -> Iterator[str]:
@@ -80,31 +82,39 @@ def windows(run: Run) -> Iterator[str]:
         )
     if isinstance(mask, Sinks) and mask.sinks + mask.window > trained:
         yield (
-            f"mask.sinks={mask.sinks} and mask.window={mask.window} together are above base.trained_length={trained}, so that"
-            f" distances are new to the model; choose a mask.window up to {trained - mask.sinks}"
+            f"mask.sinks={mask.sinks} and mask.window={mask.window} together are above base.trained_length={trained},"
+            f" so that distances are new to the model; choose a mask.window up to {trained - mask.sinks}"
         )
 
 
 def distances(run: Run) -> Iterator[str]:
     """What remaps distances needs an encoding that has them, and only one part may remap."""
+    position = chosen(run, "position")
     if isinstance(run.mask, Sinks) and isinstance(run.position, Sinusoidal):
-        yield f"{chosen(run, 'mask')} re-indexes distances, and {chosen(run, 'position')} has no relative distance; use position=rope or mask=sliding_window"
+        yield (
+            f"mask=sinks re-indexes distances, and {position} has no relative distance;"
+            " use position=rope, or mask=sliding_window"
+        )
     if isinstance(run.attention, SelfExtend):
         if not isinstance(run.position, Rope):
-            yield f"attention=self_extend turns heads to other positions, and {chosen(run, 'position')} turns none; use position=rope or attention=softmax"
+            yield (
+                f"attention=self_extend turns heads to other positions, and {position} turns none;"
+                " use position=rope, or attention=softmax"
+            )
         if isinstance(run.mask, Sinks):
-            yield "attention=self_extend and mask=sinks both remap distances; use mask=causal or attention=softmax"
+            yield "attention=self_extend and mask=sinks both remap distances; use mask=causal, or attention=softmax"
 
 
 def grouping(run: Run) -> Iterator[str]:
     """Self-Extend needs room for groups between its window and the trained length, and pairs beyond its window."""
     attention, mask, trained = run.attention, run.mask, run.base.trained_length
     if isinstance(attention, SelfExtend):
+        window = f"attention.window={attention.window}"
         if attention.window >= trained:
-            yield f"attention.window={attention.window} must be below base.trained_length={trained}, so that groups have room beside it"
+            yield f"{window} must be below base.trained_length={trained}, so that groups have room beside it"
         if isinstance(mask, SlidingWindow) and mask.window <= attention.window:
             yield (
-                f"mask.window={mask.window} hides all that attention=self_extend would group beyond attention.window={attention.window};"
+                f"mask.window={mask.window} hides all that attention=self_extend would group beyond {window};"
                 f" choose a mask.window above {attention.window}, or attention=softmax"
             )
 
@@ -124,7 +134,8 @@ def factors(run: Run) -> Iterator[str]:
     if isinstance(run.position, Scaled):
         factor, derived = run.position.factor, quotient(run.context_length, run.base.trained_length)
         if factor != derived:
-            yield f"position.factor={factor:g} was typed and is used; context_length / base.trained_length is {derived:g}"
+            lengths = f"context_length / base.trained_length is {derived:g}"
+            yield f"position.factor={factor:g} was typed and is used; {lengths}"
         if factor == 1:
             yield f"{chosen(run, 'position')} at factor 1 is exactly position=rope"
 
@@ -139,18 +150,22 @@ def reach(run: Run) -> Iterator[str]:
         elif limit < length:
             yield f"attention.group={attention.group} reaches {limit} tokens, and context_length={length} lies beyond"
     if isinstance(attention, LogN) and longest(run) <= attention.trained_length:
-        yield f"attention=log_n changes nothing up to attention.trained_length={attention.trained_length}, and no length of the run is above it"
+        unmoved = f"attention.trained_length={attention.trained_length}"
+        yield f"attention=log_n changes nothing up to {unmoved}, and no length of the run is above it"
 
 
 def lengths(run: Run) -> Iterator[str]:
     """What the evaluated lengths can't show."""
-    evaluated, trained = run.evaluation.lengths, run.base.trained_length
-    if evaluated[0] > trained:
-        yield f"evaluation.lengths={evaluated} has none up to base.trained_length={trained}, so that the cost at short lengths isn't seen"
-    if evaluated[-1] < 2 * trained:
-        yield f"evaluation.lengths={evaluated} has none from twice base.trained_length={trained} on, so that no extension is seen"
-    if run.context_length not in evaluated:
-        yield f"context_length={run.context_length} is not among evaluation.lengths={evaluated}, so that the target isn't measured"
+    evaluated, trained = (
+        f"evaluation.lengths={run.evaluation.lengths}",
+        f"base.trained_length={run.base.trained_length}",
+    )
+    if run.evaluation.lengths[0] > run.base.trained_length:
+        yield f"{evaluated} has none up to {trained}, so that the cost at short lengths isn't seen"
+    if run.evaluation.lengths[-1] < 2 * run.base.trained_length:
+        yield f"{evaluated} has none from twice {trained} on, so that no extension is seen"
+    if run.context_length not in run.evaluation.lengths:
+        yield f"context_length={run.context_length} isn't among {evaluated}, so that the target isn't measured"
 
 
 NOTES: tuple[Callable[[Run], Iterator[str]], ...] = (factors, reach, lengths)

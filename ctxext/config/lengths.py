@@ -1,6 +1,7 @@
 """Numbers that follow from others: pure functions, seen in the option files as OmegaConf resolvers."""
 
 import math
+from collections.abc import Callable
 
 from omegaconf import OmegaConf
 
@@ -39,12 +40,13 @@ def group_size(context_length: int, trained_length: int, window: int) -> int:
 
 def register() -> None:
     """Make the functions known to OmegaConf under the names that the option files use."""
-    for name, function in {
+    functions: dict[str, Callable[..., object]] = {
         "quotient": quotient,
         "difference": difference,
         "half": half,
         "lengths": evaluated_lengths,
         "yarn_attention_factor": yarn_attention_factor,
         "group": group_size,
-    }.items():
+    }
+    for name, function in functions.items():
         OmegaConf.register_new_resolver(name, function, replace=True)

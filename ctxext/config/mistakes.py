@@ -51,7 +51,8 @@ def takes_no(slot: str, target: object, key: str, known: Sequence[str]) -> str:
 
 def unread(error: Any, words: Sequence[str]) -> str:
     """Return which word isn't KEY=VALUE."""
-    return f"{error.override!r} can't be read as KEY=VALUE; a value with spaces, commas, brackets or '=' needs quotes in quotes: KEY=\"'VALUE'\""
+    quotes = "a value with commas, brackets or '=' needs quotes in quotes: KEY=\"'VALUE'\""
+    return f"{error.override!r} can't be read as KEY=VALUE; {quotes}"
 
 
 def no_option(error: Any, words: Sequence[str]) -> str:
@@ -105,7 +106,8 @@ def misplaced(error: Any, words: Sequence[str]) -> str:
         word = next((word for word in words if word.split("=")[0] == absent[1]), absent[1])
         return f"{word}: nothing of this group is chosen yet, so that it is added: write +{word}"
     if twice and twice[1] == "method":
-        return f"+method={twice[2]}: a method is chosen already; choose one, or write an overlay of your own (--config-dir DIR +method=mine)"
+        own = "an overlay of your own combines methods (--config-dir DIR +method=mine)"
+        return f"+method={twice[2]}: a method is chosen already; {own}"
     if twice:
         return f"+{twice[1]}={twice[2]}: an option of this group is chosen already; write {twice[1]}={twice[2]}"
     if ambiguous:

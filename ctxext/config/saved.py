@@ -18,7 +18,7 @@ METHOD = ("position", "mask", "attention", "name")
 
 
 def saved_run(path: Path, composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Return the config of the run in `path`, changed only where the user's `overrides` touched the freshly `composed` one.
+    """Return the config of the run in `path`, changed only where `overrides` touched the freshly `composed` one.
 
     What is taken over keeps its interpolations, so that a new method's factor follows from the run's own lengths.
     """
@@ -30,7 +30,7 @@ def saved_run(path: Path, composed: DictConfig, overrides: Sequence[str]) -> Dic
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the configuration of the run in `path` as plain data; refuse what is missing, broken or still to be resolved."""
+    """Return the configuration of the run in `path` as plain data; refuse what is missing, broken or unresolved."""
     file = path / FILE
     if not file.is_file():
         raise Refusal(f"run={path} is no run, since it has no {FILE}{elsewhere(path)}")

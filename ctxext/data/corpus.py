@@ -47,7 +47,7 @@ class Corpus:
 
 
 def mapped(path: Path, dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
-    """Return the file at `path` as a read-only array of `dtype`; an empty file can't be mapped and is an empty array."""
+    """Return the file at `path` as a read-only array of `dtype`; an empty file, which can't be mapped, is one too."""
     if path.stat().st_size == 0:
         return np.empty(0, dtype=dtype)
     return np.memmap(path, dtype=dtype, mode="r")

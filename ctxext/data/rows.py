@@ -23,7 +23,7 @@ from ctxext.tasks import recall
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows side by side: `tokens`, `targets`, `positions` [B, S] int64, `weights` [B, S] float, `samples` the rows' names.
+    """Rows side by side: `tokens`, `targets`, `positions` [B, S] int64, `weights` [B, S] float, and the rows' names.
 
     `documents` [B, S] keeps packed documents apart; None where each row is of one document. A target with weight 0 is
     not predicted: the first token behind a document's end, and the inputs of (input, target) pairs.
@@ -37,23 +37,22 @@ class Batch:
     samples: list[str]
 
     def parts(self, count: int) -> Iterator[Batch]:
-        """Yield the batch in `count` runs of rows."""
-        for rows in np.array_split(np.arange(len(self.samples)), count):
+        """Yield the batch in `count` runs of rows, or row by row if it has fewer."""
+        for rows in np.array_split(np.arange(len(self.samples)), min(count, len(self.samples))):
             documents = None if self.documents is None else self.documents[rows]
             arrays = (self.tokens[rows], self.targets[rows], self.weights[rows], self.positions[rows], documents)
             yield Batch(*arrays, [self.samples[row] for row in rows])
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on `device`."""
-        documents = None if self.documents is None else self.documents.to(device)
-        arrays = (
+        return Batch(
             self.tokens.to(device),
             self.targets.to(device),
             self.weights.to(device),
             self.positions.to(device),
-            documents,
+            None if self.documents is None else self.documents.to(device),
+            self.samples,
         )
-        return Batch(*arrays, self.samples)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of `length` tokens: `recall_share` of them lessons in look-up, the others windows of `corpus` in shuffled order.
+    """Rows of `length` tokens: `recall_share` of them lessons in look-up, the others shuffled windows of `corpus`.
 
     Row n is a function of (seed, n) alone, so that a resumed run sees the rows that it would have seen.
     """
@@ -109,10 +108,12 @@ class Rows:
 
     def row(self, number: int) -> Row:
         """Return row `number`: lessons are spread evenly among the windows."""
-        lessons = int(number * self.recall_share)
-        if int((number + 1) * self.recall_share) > lessons:
-            return self.lesson(lessons)
-        return self.window(number - lessons)
+        lessons = self.lessons(number)
+        return self.lesson(lessons) if self.lessons(number + 1) > lessons else self.window(number - lessons)
+
+    def lessons(self, rows: int) -> int:
+        """Return how many of the first `rows` rows are lessons; rounding undoes 0.29 * 100 = 28.999999999999996."""
+        return int(round(rows * self.recall_share, 6))
 
     def window(self, number: int) -> Row:
         """Return the window that comes `number`th when all are shuffled anew for each time round."""
@@ -128,15 +129,23 @@ class Rows:
         return Row(tokens, weights, document[:-1] - document[0], positions, f"text/{window}")
 
     def lesson(self, number: int) -> Row:
-        """Return lesson `number` of the recall generator, filled up to the row's length at its start."""
-        draw = generator(self.seed, "lesson", number)
-        story = recall.lesson(draw, self.length + 1, lambda sentence: len(self.ids(sentence)))
-        tokens = [token for sentence in story.sentences for token in self.ids(sentence)]
-        while len(tokens) <= self.length:
-            missing = self.length + 1 - len(tokens)
-            tokens = self.ids(recall.filler(draw))[-missing:] + tokens
-        ones, none = np.ones(self.length, dtype=np.float32), np.zeros(self.length, dtype=np.int64)
-        return Row(np.array(tokens), ones, none, np.arange(self.length), f"recall/{number}")
+        """Return lesson `number` of the recall generator, filled up, or cut, to the row's length at its start.
+
+        Its targets are the answers: a lesson is many pairs of input and target in one row.
+        """
+        draw, size = generator(self.seed, "lesson", number), self.length + 1
+        story = recall.lesson(draw, size, lambda piece: len(self.ids(piece)))
+        pieces = [self.ids(piece) for piece in story.pieces]
+        while (missing := size - sum(map(len, pieces))) > 0:
+            pieces.insert(0, self.ids(recall.filler(draw))[-missing:])
+        counted = [len(pieces) - len(story.pieces) + index for index in story.answers]
+        weights = np.concatenate(
+            [np.full(len(piece), index in counted, np.float32) for index, piece in enumerate(pieces)]
+        )
+        tokens = np.concatenate(pieces)
+        # A tokenizer that spells words out may need more than the budget, hence the cuts at the front.
+        none = np.zeros(self.length, dtype=np.int64)
+        return Row(tokens[-size:], weights[-self.length :], none, np.arange(self.length), f"recall/{number}")
 
     def ids(self, sentence: str) -> list[int]:
         """Return the tokens of `sentence`."""

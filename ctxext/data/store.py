@@ -1,7 +1,6 @@
 """Folders that are written once under a digest of what went into them, and are whole or not there."""
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -32,7 +31,7 @@ def publish(folder: Path, write: Callable[[Path], None]) -> None:
         if folder.exists() and not is_whole(folder):
             shutil.rmtree(folder)
         try:
-            os.rename(fresh, folder)
+            fresh.rename(folder)
         except OSError:
             # Another process of the same run was faster; its folder holds the same.
             if not is_whole(folder):

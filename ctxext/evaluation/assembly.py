@@ -26,7 +26,7 @@ class Sections:
 
 
 def assemble(measurements: Sequence[Measurement], ground: Ground, absent: Mapping[str, str]) -> Sections:
-    """Return the sections of `measurements` on `ground`; `absent` gives for each subject that was not measured the reason."""
+    """Return the sections of `measurements` on `ground`; `absent` says why each other subject was not measured."""
     sections = Sections()
     known = {measurement.subject: measurement for measurement in measurements}
     for measurement in measurements:
@@ -34,7 +34,8 @@ def assemble(measurements: Sequence[Measurement], ground: Ground, absent: Mappin
         sections.by_position += measurement.positions
         sections.tasks += measurement.task_rows()
         for reached in effective_lengths(measurement, known.get("base"), ground):
-            (sections.effective_length if isinstance(reached, Reached) else sections.missing).append(reached.row(measurement.subject))
+            section = sections.effective_length if isinstance(reached, Reached) else sections.missing
+            section.append(reached.row(measurement.subject))
         if not measurement.positions:
             reason = "it takes a pass of its own for every token"
             sections.missing.append({"subject": measurement.subject, "what": "by_position", "reason": reason})
@@ -79,12 +80,14 @@ def protocol(ground: Ground) -> Row:
     settings, names = ground.settings, ground.windows.names
     scored = settings.scored_tokens
     return {
-        "perplexity": f"exp of the token-weighted mean nll of the last {scored} tokens of each window, the same tokens at every length; "
-        "natural logarithm, softmax in float32, no beginning-of-text token",
-        "truncated": f"each scored token from the last {ground.trained_length} tokens of its window before it, at positions from 0; "
-        "in a task, prompt and answer from its last ones",
-        "passkey": "one fact in filler sentences, prompt and answer exactly the length; correct if its code is likelier than 9 others",
-        "interval": "95%: percentile bootstrap of 2000 resamples over documents (nll, paired differences); Wilson (accuracy)",
+        "perplexity": f"exp of the token-weighted mean nll of the last {scored} tokens of each window, the same tokens "
+        "at every length; natural logarithm, softmax in float32, no beginning-of-text token",
+        "truncated": f"each scored token from the last {ground.trained_length} tokens of its window before it, at "
+        "positions from 0; in a task, prompt and answer from its last ones",
+        "passkey": "one fact in filler sentences, prompt and answer exactly the length; correct if its code is "
+        "likelier than 9 others",
+        "interval": "95%: percentile bootstrap of 2000 resamples over documents (nll, paired differences); Wilson "
+        "(accuracy)",
         "scored_tokens": scored,
         "documents": len(names),
         "samples": settings.samples if settings.tasks else 0,

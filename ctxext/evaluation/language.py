@@ -25,7 +25,7 @@ from ctxext.refusal import require
 
 @dataclass(frozen=True)
 class Windows:
-    """The longest window of each document: `tokens` [N, L], whether each is a target, and the bytes that each stands for."""
+    """The longest window of each document: `tokens` [N, L], which of them are targets, and the bytes of each."""
 
     tokens: Tensor
     targets: Tensor
@@ -51,29 +51,30 @@ def last_end(index: int, tokens: int, length: int) -> int:
     return tokens
 
 
-def choose_windows(corpus: Corpus, length: int, documents: int, sizes: NDArray[np.int64], end_point: EndPoint) -> Windows:
+def choose_windows(
+    corpus: Corpus, length: int, documents: int, sizes: NDArray[np.int64], end_point: EndPoint, key: str
+) -> Windows:
     """Return windows of `length` tokens of at most `documents` documents of `corpus`, each ending at its `end_point`.
 
     The choice depends on the corpus alone, so that every run scores the same tokens. `sizes` [V] are the bytes of each
-    token. Only documents of `length` tokens and more are eligible; if there is none, the lengths are refused.
+    token. Only documents of `length` tokens and more are eligible; if there is none, the config's `key` is refused.
     """
     spans = np.diff(corpus.starts) - 1  # the end token is not scored
-    eligible = [index for index in range(len(corpus)) if spans[index] >= length]
-    longest = int(spans.max()) if len(spans) else 0
+    eligible = np.flatnonzero(spans >= length)
     require(
-        bool(eligible),
-        f"evaluation.lengths: no document held out is as long as {length} tokens (the longest has {longest}); "
-        "lower evaluation.lengths, or take longer documents",
+        len(eligible) > 0,
+        f"{key} needs documents held out of {length} tokens or more, and the longest has {spans.max(initial=0)}; "
+        f"change {key}, or take longer documents",
     )
-    chosen = [int(index) for index in sorted(generator(0, "evaluated documents").permutation(eligible)[:documents])]
-    rows, masks = [], []
-    for index in chosen:
-        stop = int(corpus.starts[index]) + end_point(index, int(spans[index]), length)
-        rows.append(corpus.tokens[stop - length : stop].astype(np.int64))
-        masks.append(np.ones(length, dtype=bool) if corpus.targets is None else corpus.targets[stop - length : stop].copy())
-    tokens = np.stack(rows)
+    if corpus.targets is not None:
+        end_point = last_end  # where the answer stands
+    chosen = np.sort(generator(0, "evaluated documents").permutation(eligible)[:documents]).tolist()
+    stops = [int(corpus.starts[index]) + end_point(index, int(spans[index]), length) for index in chosen]
+    places = np.array(stops)[:, None] + np.arange(-length, 0)
+    tokens = corpus.tokens[places].astype(np.int64)
+    targets = np.ones_like(tokens, dtype=bool) if corpus.targets is None else corpus.targets[places]
     names = [corpus.names[index] for index in chosen]
-    return Windows(torch.from_numpy(tokens), torch.from_numpy(np.stack(masks)), torch.from_numpy(sizes[tokens]), names)
+    return Windows(torch.from_numpy(tokens), torch.from_numpy(targets), torch.from_numpy(sizes[tokens]), names)
 
 
 @dataclass(frozen=True)
@@ -103,26 +104,27 @@ class Scored:
 
 
 def score_length(reader: Reader, windows: Windows, length: int, scored: int) -> Scored:
-    """Return the sums of `reader` over the last `scored` tokens of windows of `length`, which are the same at every length."""
+    """Return the sums of `reader` over the last `scored` tokens of windows of `length`, the same at every length."""
     return sums(*reader.score(windows.last(length), scored), windows)
 
 
-def score_whole(reader: Reader, windows: Windows, scored: int, edges: list[int], subject: str) -> tuple[Scored, list[Row]]:
-    """Return from one pass over the whole windows the sums over their last `scored` tokens, and the rows by position."""
+def score_whole(
+    reader: Reader, windows: Windows, scored: int, edges: list[int], subject: str
+) -> tuple[Scored, list[Row]]:
+    """Return the sums over the last `scored` tokens, and the rows by position, from one pass over the whole windows."""
     nll, hit = reader.score(windows.tokens, windows.tokens.shape[1] - 1)
     return sums(nll[:, -scored:], hit[:, -scored:], windows), by_position(nll, windows, edges, subject)
 
 
 def sums(nll: Tensor, hit: Tensor, windows: Windows) -> Scored:
     """Return the sums over each document of `nll` and `hit` [N, k], which stand at the windows' ends."""
-    counted = windows.targets[:, -nll.shape[1] :]
+    counted, sizes = windows.targets[:, -nll.shape[1] :], windows.sizes[:, -nll.shape[1] :]
     require(bool(counted.any(dim=1).all()), "evaluation.scored_tokens: a document has no target among them; raise it")
-    parts = (nll.double() * counted, hit.double() * counted, counted.double(), windows.sizes[:, -nll.shape[1] :].double() * counted)
-    return Scored(*(part.sum(dim=1).numpy() for part in parts))
+    return Scored(*((part.double() * counted).sum(dim=1).numpy() for part in (nll, hit, counted, sizes)))
 
 
 def position_edges(trained_length: int, longest: int) -> list[int]:
-    """Return the edges of half-open buckets: quarters of the trained length up to it, then doubling, up to `longest`."""
+    """Return the edges of half-open buckets up to `longest`: quarters of the trained length up to it, then doubling."""
     edges = {0, *(trained_length * quarter // 4 for quarter in range(1, 5)), longest}
     edge = trained_length
     while edge < longest:
@@ -132,7 +134,7 @@ def position_edges(trained_length: int, longest: int) -> list[int]:
 
 
 def by_position(nll: Tensor, windows: Windows, edges: list[int], subject: str) -> list[Row]:
-    """Return the rows of `by_position`: the mean of `nll` [N, L - 1] over targets whose place lies between neighbouring `edges`."""
+    """Return the rows of `by_position`: the mean of `nll` [N, L - 1] over the targets between neighbouring `edges`."""
     counted = windows.targets[:, 1:]
     rows: list[Row] = []
     for low, high in itertools.pairwise(edges):

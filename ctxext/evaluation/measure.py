@@ -6,8 +6,9 @@ Shapes: N documents.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,12 @@ class Ground:
     samples: dict[int, list[Sample]]
 
 
-def common_ground(settings: Evaluation, trained_length: int, corpus: Corpus, tokenizer: Tokenizer, end_point: EndPoint) -> Ground:
+def common_ground(
+    settings: Evaluation, trained_length: int, corpus: Corpus, tokenizer: Tokenizer, end_point: EndPoint
+) -> Ground:
     """Return the ground on `corpus`, each window ending where `end_point` says; refuse lengths that no document has."""
-    windows = language.choose_windows(corpus, settings.lengths[-1], settings.documents, byte_lengths(tokenizer), end_point)
+    sizes, key = byte_lengths(tokenizer), "evaluation.lengths"
+    windows = language.choose_windows(corpus, settings.lengths[-1], settings.documents, sizes, end_point, key)
 
     def encode(text: str) -> list[int]:
         ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
@@ -61,11 +65,13 @@ class Measurement:
 
     def save(self, path: Path) -> None:
         """Write the measurement to `path` as JSON, whole or not at all."""
-        scored = {length: {key: list(value) for key, value in asdict(sums).items()} for length, sums in self.scored.items()}
+        scored = {
+            length: {key: value.tolist() for key, value in vars(sums).items()} for length, sums in self.scored.items()
+        }
         content = {"subject": self.subject, "scored": scored, "positions": self.positions, "records": self.records}
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".part")
-        beside.write_text(json.dumps(content), encoding="utf-8")
+        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        beside.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
         beside.replace(path)
 
     @classmethod
@@ -73,7 +79,8 @@ class Measurement:
         """Return the measurement in `path`."""
         content = json.loads(path.read_text(encoding="utf-8"))
         scored = {
-            int(length): Scored(**{key: np.array(values) for key, values in sums.items()}) for length, sums in content["scored"].items()
+            int(length): Scored(**{key: np.array(values) for key, values in sums.items()})
+            for length, sums in content["scored"].items()
         }
         return cls(content["subject"], scored, content["positions"], content["records"])
 

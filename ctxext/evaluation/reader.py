@@ -23,9 +23,16 @@ def positions_of(tokens: Tensor) -> Tensor:
     return torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape[0], -1)
 
 
+def device_of(model: Model) -> torch.device:
+    """Return the device on which `model` computes."""
+    device: torch.device = model.unembedding[0].device
+    return device
+
+
 def scores(model: Model, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return nll in nats and hits of `targets` [B, S], which the states `hidden` [B, S, W] of `model` predict."""
-    nll, hit = token_scores(hidden.flatten(0, 1), *model.unembedding, targets.flatten())
+    weight, bias = model.unembedding
+    nll, hit = token_scores(hidden.flatten(0, 1), weight, bias, targets.flatten())
     if not bool(nll.isfinite().all()):
         raise FloatingPointError("the model's logits are not finite; nothing was scored")
     return nll.view_as(targets), hit.view_as(targets)
@@ -40,12 +47,13 @@ class WholeReader:
 
     @torch.inference_mode()
     def score(self, windows: Tensor, scored: int) -> tuple[Tensor, Tensor]:
-        """Return nll and hits [N, k] of the last `scored` tokens of `windows` [N, L]."""
+        """Return nll and hits [N, k], on the CPU, of the last `scored` tokens of `windows` [N, L]."""
         pieces = []
-        for part in windows.split(max(1, self.batch_tokens // windows.shape[1])):
+        for rows in batches(range(windows.shape[0]), self.batch_tokens // windows.shape[1]):
+            part = windows[rows.start : rows.stop].to(device_of(self.model))
             hidden = self.model.hidden(part[:, :-1], positions_of(part[:, :-1]))
             pieces.append(scores(self.model, hidden[:, -scored:], part[:, -scored:]))
-        return torch.cat([nll for nll, _ in pieces]), torch.cat([hit for _, hit in pieces])
+        return torch.cat([nll for nll, _ in pieces]).cpu(), torch.cat([hit for _, hit in pieces]).cpu()
 
     def sight(self, length: int, scored: int) -> int:
         """Return how many tokens at the end of a window of `length` the last `scored` ones are scored from: all."""
@@ -66,23 +74,33 @@ class TruncatedReader:
 
     @torch.inference_mode()
     def score(self, windows: Tensor, scored: int) -> tuple[Tensor, Tensor]:
-        """Return nll and hits [N, k] of the last `scored` tokens of `windows` [N, L], each by a pass of its own.
+        """Return nll and hits [N, k], on the CPU, of the last `scored` tokens of `windows` [N, L].
 
-        Targets with fewer than `trained_length` tokens before them share the pass that reads the window's start.
+        Each is scored by a pass of its own, but for targets with fewer than `trained_length` tokens before them, which
+        share the pass that reads the window's start.
         """
         length = windows.shape[1]
-        cut = max(length - scored, self.trained_length)
-        pieces = []
-        if cut > length - scored:
-            shared = min(cut, length)
-            pieces.append(WholeReader(self.model, self.batch_tokens).score(windows[:, :shared], shared - (length - scored)))
-        for targets in batches(range(cut, length), max(1, self.batch_tokens // (self.trained_length * windows.shape[0]))):
-            contexts = torch.cat([windows[:, target - self.trained_length : target] for target in targets])
-            last = self.model.hidden(contexts, positions_of(contexts))[:, -1:]
-            wanted = torch.cat([windows[:, target : target + 1] for target in targets])
-            nll, hit = scores(self.model, last, wanted)
-            pieces.append((nll.view(len(targets), -1).T, hit.view(len(targets), -1).T))
+        first, pieces = length - scored, []
+        if first < self.trained_length:
+            shared = min(self.trained_length, length)
+            pieces.append(WholeReader(self.model, self.batch_tokens).score(windows[:, :shared], shared - first))
+            first = shared
+        if first < length:
+            pieces.append(self.score_alone(windows, first))
         return torch.cat([nll for nll, _ in pieces], dim=1), torch.cat([hit for _, hit in pieces], dim=1)
+
+    def score_alone(self, windows: Tensor, first: int) -> tuple[Tensor, Tensor]:
+        """Return nll and hits [N, L - first] of the targets from place `first` on, each by a pass of its own."""
+        targets = windows.shape[1] - first
+        before = torch.arange(-self.trained_length, 0)
+        pieces = []
+        for passes in batches(range(windows.shape[0] * targets), self.batch_tokens // self.trained_length):
+            row, place = torch.tensor(passes) // targets, torch.tensor(passes) % targets + first
+            contexts = windows[row[:, None], place[:, None] + before].to(device_of(self.model))
+            last = self.model.hidden(contexts, positions_of(contexts))[:, -1:]
+            pieces.append(scores(self.model, last, windows[row, place][:, None].to(last.device)))
+        nll, hit = (torch.cat(part).view(-1, targets).cpu() for part in zip(*pieces, strict=True))
+        return nll, hit
 
     def sight(self, length: int, scored: int) -> int:
         """Return how many tokens at the end of a window of `length` the last `scored` ones are scored from."""
@@ -97,6 +115,6 @@ Reader = WholeReader | TruncatedReader
 
 
 def batches(items: range, size: int) -> Iterator[range]:
-    """Yield `items` in runs of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
+    """Yield `items` in runs of at most `size`, or one by one where that is 0."""
+    for start in range(0, len(items), max(1, size)):
+        yield items[start : start + max(1, size)]

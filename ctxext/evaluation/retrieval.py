@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 
 import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
-from ctxext.evaluation.reader import Reader, positions_of, scores
+from ctxext.evaluation.reader import Reader, device_of, positions_of, scores
 from ctxext.evaluation.results import Row
 from ctxext.evaluation.settings import Evaluation
 from ctxext.maths.intervals import wilson
@@ -23,7 +25,10 @@ METRIC = "accuracy (rank 0 of 10 by summed log-likelihood)"
 def passkey_samples(settings: Evaluation, length: int, encode: Callable[[str], list[int]]) -> list[Sample]:
     """Return the samples of `length`, spread evenly over the depths; the same for every run."""
     depths = settings.depths
-    return [passkey.sample(0, length, depths[index % len(depths)], index // len(depths), encode) for index in range(settings.samples)]
+    return [
+        passkey.sample(0, length, depths[index % len(depths)], index // len(depths), encode)
+        for index in range(settings.samples)
+    ]
 
 
 @torch.inference_mode()
@@ -38,20 +43,28 @@ def rank_samples(reader: Reader, samples: list[Sample]) -> Iterator[int]:
 
 
 def rank_batch(reader: Reader, samples: list[Sample], budget: int) -> list[int]:
-    """Return the gold answers' ranks; the prompts are read once, and every candidate goes on from the cache."""
+    """Return the gold answers' ranks; all but the prompts' last tokens are read once, and each candidate goes on."""
     model = reader.model
-    prompts = torch.tensor([reader.prompt(sample.prompt, budget) for sample in samples])
+    prompts = torch.tensor([reader.prompt(sample.prompt, budget) for sample in samples], device=device_of(model))
+    first, last = prompts[:, :-1], prompts[:, -1:]
     cache = model.new_cache()
-    last = model.hidden(prompts, positions_of(prompts), cache=cache)[:, -1:]
+    model.hidden(first, positions_of(first), cache=cache)
     totals = []
     for candidate in range(len(samples[0].answers)):
-        answers = torch.tensor([sample.answers[candidate] for sample in samples])
-        places = positions_of(answers)[:, :-1] + prompts.shape[1]
-        rest = model.hidden(answers[:, :-1], places, cache=cache.repeat(1))
-        nll, _ = scores(model, torch.cat((last, rest), dim=1), answers)
-        totals.append(nll.double().sum(dim=1))
+        answers, counted = padded([sample.answers[candidate] for sample in samples], prompts.device)
+        read = torch.cat((last, answers[:, :-1]), dim=1)
+        hidden = model.hidden(read, positions_of(read) + first.shape[1], cache=cache.repeat(1))
+        nll, _ = scores(model, hidden, answers)
+        totals.append((nll.double() * counted).sum(dim=1))
     gold, others = totals[0], torch.stack(totals[1:])
     return [int(rank) for rank in (others <= gold).sum(dim=0)]
+
+
+def padded(answers: list[list[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return `answers` [B, A] on `device`, filled up behind their ends, and which of their tokens count [B, A]."""
+    rows = [torch.tensor(answer, device=device) for answer in answers]
+    counted = pad_sequence([torch.ones_like(row) for row in rows], batch_first=True)
+    return pad_sequence(rows, batch_first=True), counted
 
 
 def sample_record(subject: str, sample: Sample, rank: int) -> Row:
@@ -71,7 +84,7 @@ def sample_record(subject: str, sample: Sample, rank: int) -> Row:
 
 
 def task_rows(records: Iterable[Row]) -> list[Row]:
-    """Return the rows of `tasks`: the accuracy of `records`, all of one subject, task and length, over all and at each depth."""
+    """Return the rows of `tasks`: the accuracy of `records`, all of one task and length, over all and by depth."""
     records = list(records)
     rows = []
     for depth in ["all", *sorted({record["depth"] for record in records})]:
@@ -79,6 +92,6 @@ def task_rows(records: Iterable[Row]) -> list[Row]:
         correct = sum(record["rank"] == 0 for record in chosen)
         low, high = wilson(correct, len(chosen))
         identity = {key: records[0][key] for key in ("subject", "task", "length")} | {"depth": depth, "metric": METRIC}
-        measured = {"value": correct / len(chosen), "chance": 1 / passkey.CANDIDATES, "n": len(chosen), "low": low, "high": high}
-        rows.append(identity | measured)
+        value = {"value": correct / len(chosen), "chance": 1 / passkey.CANDIDATES, "n": len(chosen)}
+        rows.append(identity | value | {"low": low, "high": high})
     return rows

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 SHIPPED = "pkg://"
 # What our decoder has fixed, with Llama's default where the file is silent.
-FIXED = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "pretraining_tp": 1}
+FIXED = {
+    "hidden_act": "silu",
+    "attention_bias": False,
+    "mlp_bias": False,
+    "pretraining_tp": 1,
+    "use_sliding_window": False,
+}
+KINDS = {"llama": False, "qwen2": True}
+"""The kinds that are read, and whether their queries, keys and values have biases."""
 
 
 def base_folder(path: str) -> Path:
@@ -43,7 +51,9 @@ def read_geometry(folder: Path) -> DecoderGeometry:
     """Return the sizes of the base in `folder`; refuse what our decoder would compute otherwise."""
     config, file = read_config(folder), folder / "config.json"
     kind = config.get("model_type")
-    require(kind == "llama", f"{file}: model_type must be llama, the only kind that is read, got {kind!r}")
+    require(
+        kind in KINDS, f"{file}: model_type must be one of {', '.join(KINDS)}, the kinds that are read, got {kind!r}"
+    )
     for key, value in FIXED.items():
         require(config.get(key, value) == value, f"{file}: {key} must be {value!r}, got {config.get(key)!r}")
     width, heads = (int(number(folder, config, key, None)) for key in ("hidden_size", "num_attention_heads"))
@@ -59,6 +69,7 @@ def read_geometry(folder: Path) -> DecoderGeometry:
         head_dim=int(number(folder, config, "head_dim", width // max(heads, 1))),
         tie_word_embeddings=tied,
         rms_norm_eps=number(folder, config, "rms_norm_eps", 1e-6),
+        attention_bias=KINDS[str(kind)],
     )
 
 

@@ -64,14 +64,31 @@ def yarn(position: Yarn, head_dim: int) -> dict[str, Any]:
     }
 
 
-def llama(mask: Causal) -> dict[str, Any]:
+def llama(mask: Causal, layers: int) -> dict[str, Any]:
     """Return the architecture of a decoder that sees everything before it."""
     return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": False, "mlp_bias": False}
 
 
-def mistral(mask: SlidingWindow) -> dict[str, Any]:
+def mistral(mask: SlidingWindow, layers: int) -> dict[str, Any]:
     """Return the architecture whose layers all see a window; it counts the query's own token, as ours does."""
     return {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": mask.window}
+
+
+def qwen(mask: Causal, layers: int) -> dict[str, Any]:
+    """Return the architecture whose queries, keys and values have biases."""
+    return {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "use_sliding_window": False}
+
+
+def windowed_qwen(mask: SlidingWindow, layers: int) -> dict[str, Any]:
+    """Return the same architecture with a window in each of its `layers`."""
+    return {
+        "architectures": ["Qwen2ForCausalLM"],
+        "model_type": "qwen2",
+        "use_sliding_window": True,
+        "sliding_window": mask.window,
+        "max_window_layers": 0,
+        "layer_types": ["sliding_attention"] * layers,
+    }
 
 
 POSITIONS: dict[type[Position], Callable[[Any, int], dict[str, Any]]] = {
@@ -80,7 +97,9 @@ POSITIONS: dict[type[Position], Callable[[Any, int], dict[str, Any]]] = {
     RopeNtk: another_theta,
     Yarn: yarn,
 }
-MASKS: dict[type[Mask], Callable[[Any], dict[str, Any]]] = {Causal: llama, SlidingWindow: mistral}
+Architecture = Callable[[Any, int], dict[str, Any]]
+MASKS: dict[type[Mask], Architecture] = {Causal: llama, SlidingWindow: mistral}
+MASKS_OF_BIASED: dict[type[Mask], Architecture] = {Causal: qwen, SlidingWindow: windowed_qwen}
 REASONS: dict[type, str] = {
     Alibi: "no reader joins ALiBi to RMSNorm and SwiGLU",
     Nope: "no reader's Llama leaves out the rotation",
@@ -100,7 +119,8 @@ def home(geometry: Geometry, position: Position, mask: Mask, attention: Attentio
     if type(attention) is not Softmax:
         raise NotExportable(reason("attention", attention))
     rope = POSITIONS[type(position)](position, sized.head_dim)
-    return Home(MASKS[type(mask)](mask) | sizes(sized) | both_spellings(rope), notes(rope))
+    architecture = (MASKS_OF_BIASED if sized.attention_bias else MASKS)[type(mask)]
+    return Home(architecture(mask, sized.num_hidden_layers) | sizes(sized) | both_spellings(rope), notes(rope))
 
 
 def decoder_geometry(geometry: Geometry) -> DecoderGeometry:

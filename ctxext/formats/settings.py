@@ -27,7 +27,7 @@ class Base:
         if self.path:
             require(
                 self.steps == 0,
-                f"base.steps must be 0 where base.path names weights, got {self.steps}; train them on with trainer.steps",
+                f"base.steps must be 0 where base.path names weights, got {self.steps}; trainer.steps trains them on",
             )
         else:
             require(self.steps > 0, f"base.steps must be above 0 where base.path is empty, got {self.steps}")

@@ -87,19 +87,25 @@ def shapes(geometry: DecoderGeometry) -> dict[str, tuple[int, ...]]:
     width, inner = geometry.hidden_size, geometry.intermediate_size
     queries = geometry.num_attention_heads * geometry.head_dim
     keys = geometry.num_key_value_heads * geometry.head_dim
-    layer = {
-        "input_layernorm": (width,),
-        "self_attn.q_proj": (queries, width),
-        "self_attn.k_proj": (keys, width),
-        "self_attn.v_proj": (keys, width),
-        "self_attn.o_proj": (width, queries),
-        "post_attention_layernorm": (width,),
-        "mlp.gate_proj": (inner, width),
-        "mlp.up_proj": (inner, width),
-        "mlp.down_proj": (width, inner),
+    layer: dict[str, tuple[int, ...]] = {
+        "input_layernorm.weight": (width,),
+        "self_attn.q_proj.weight": (queries, width),
+        "self_attn.k_proj.weight": (keys, width),
+        "self_attn.v_proj.weight": (keys, width),
+        "self_attn.o_proj.weight": (width, queries),
+        "post_attention_layernorm.weight": (width,),
+        "mlp.gate_proj.weight": (inner, width),
+        "mlp.up_proj.weight": (inner, width),
+        "mlp.down_proj.weight": (width, inner),
     }
-    named: dict[str, tuple[int, ...]] = {
-        f"{PREFIX}layers.{index}.{name}.weight": shape
+    if geometry.attention_bias:
+        layer |= {
+            "self_attn.q_proj.bias": (queries,),
+            "self_attn.k_proj.bias": (keys,),
+            "self_attn.v_proj.bias": (keys,),
+        }
+    named = {
+        f"{PREFIX}layers.{index}.{name}": shape
         for index in range(geometry.num_hidden_layers)
         for name, shape in layer.items()
     }

@@ -19,7 +19,7 @@ def fused_loss(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Ten
     `hidden` [N, W], `weight` [V, W], `bias` [V] or None, `targets` [N] ids, `weights` [N]: how much a row counts, not
     all 0. The gradient at the logits is (P - onehot(target)) x weight / sum of weights, made in the forward pass.
     """
-    loss: Tensor = FusedLoss.apply(hidden, weight, bias, targets, weights)
+    loss: Tensor = FusedLoss.apply(hidden, weight, bias, targets, weights)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -27,7 +27,9 @@ class FusedLoss(torch.autograd.Function):
     """Three products a chunk (logits, two gradients) and nothing computed twice."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, weights: Tensor
+    ) -> Tensor:
         share = weights.float() / weights.float().sum()
         grad_hidden, grad_weight = torch.empty_like(hidden), torch.zeros_like(weight)
         grad_bias = None if bias is None else torch.zeros_like(bias)
@@ -65,7 +67,7 @@ def project(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 @torch.no_grad()
 def token_scores(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return -log P(target) in nats [N], float32, and whether the target is the likeliest token (a tie goes to the lower id)."""
+    """Return -log P(target) in nats [N], float32, and whether the target is likeliest (of equals, the lowest id)."""
     nll, hit = [], []
     for start in range(0, hidden.shape[0], CHUNK):
         rows = slice(start, start + CHUNK)

@@ -10,13 +10,19 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return `x` in float32, or as it is where it is wider."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class Normalise(torch.autograd.Function):
     """weight x / rms(x); torch's own takes more than twice as long on a CPU (docs/decisions)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        reciprocal = torch.rsqrt(x.float().square().mean(dim=-1, keepdim=True) + epsilon)
-        normal = (x.float() * reciprocal).to(x.dtype)
+        exact = at_least_float32(x)
+        reciprocal = torch.rsqrt(exact.square().mean(dim=-1, keepdim=True) + epsilon)
+        normal = (exact * reciprocal).to(x.dtype)
         ctx.save_for_backward(normal, reciprocal, weight)
         return normal * weight.to(x.dtype)
 
@@ -25,9 +31,9 @@ class Normalise(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         normal, reciprocal, weight = ctx.saved_tensors
         at_normal = gradient * weight.to(gradient.dtype)
-        along = (at_normal * normal).float().mean(dim=-1, keepdim=True)
-        at_x = ((at_normal.float() - normal.float() * along) * reciprocal).to(gradient.dtype)
-        at_weight = (gradient * normal).flatten(0, -2).float().sum(dim=0).to(weight.dtype)
+        along = at_least_float32(at_normal * normal).mean(dim=-1, keepdim=True)
+        at_x = ((at_least_float32(at_normal) - normal * along) * reciprocal).to(gradient.dtype)
+        at_weight = at_least_float32(gradient * normal).reshape(-1, weight.shape[0]).sum(dim=0).to(weight.dtype)
         return at_x, at_weight, None
 
 
@@ -41,5 +47,5 @@ class RmsNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` [..., W] over its root mean square, times the weight."""
-        normalised: Tensor = Normalise.apply(x, self.weight, self.epsilon)
+        normalised: Tensor = Normalise.apply(x, self.weight, self.epsilon)  # type: ignore[no-untyped-call]
         return normalised

@@ -1,4 +1,4 @@
-"""The causal mask, and the distances on which every mask rests.
+"""The causal mask.
 
 Shapes: Q queries, K keys.
 """
@@ -7,12 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ctxext.seams import Mask, Places, View
-
-
-def distances(queries: Places, keys: Places) -> Tensor:
-    """Return how many columns each key lies before each query [1, 1, Q, K]; negative in the future."""
-    return (queries.columns[:, None] - keys.columns[None, :])[None, None]
+from ctxext.seams import Mask, Places, View, distances
 
 
 def past(queries: Places, keys: Places) -> Tensor:

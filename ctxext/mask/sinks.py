@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ctxext.mask.causal import Causal, distances
+from ctxext.mask.causal import Causal
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.refusal import check_types, require
-from ctxext.seams import Mask, Places, Reach, View
+from ctxext.seams import Mask, Places, Reach, View, distances
 
 
 @dataclass(frozen=True)
 class Sinks(Mask):
-    """StreamingLLM (Xiao et al. 2023, 2309.17453): the first `sinks` tokens and the last `window`, at distances by cache slot.
+    """StreamingLLM (Xiao et al. 2023, 2309.17453): the first `sinks` tokens and the last `window`, at cache distances.
 
     A recent key keeps its distance; a sink j is scored as if it stood right before the window, at distance
     min(q, sinks + window - 1) - j. The bare mask without this re-indexing is not the method.

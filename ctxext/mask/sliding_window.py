@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ctxext.mask.causal import Causal, distances
+from ctxext.mask.causal import Causal
 from ctxext.refusal import check_types, require
-from ctxext.seams import Mask, Places, Reach, View
+from ctxext.seams import Mask, Places, Reach, View, distances
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,6 @@ import numpy as np
 
 
 def generator(seed: int, purpose: str, *counters: int) -> np.random.Generator:
-    """Return the generator of the draw named by `seed`, `purpose` and `counters` (step, row, ...), the same at any time."""
+    """Return the generator of the draw named by `seed`, `purpose` and `counters` (step, row, ...)."""
     words = blake2b(f"{seed}/{purpose}/{'/'.join(map(str, counters))}".encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=np.frombuffer(words, dtype=np.uint64)))

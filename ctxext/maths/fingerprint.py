@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from hashlib import blake2b
 
+import torch
 from torch import Tensor
 
 
@@ -12,7 +13,7 @@ def fingerprint(tensors: Mapping[str, Tensor], *settings: object) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
         state.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        state.update(tensor.view(-1).numpy().data)
+        state.update(tensor.view(-1).view(torch.uint8).numpy().data)  # numpy knows no bfloat16
     for setting in settings:
         state.update(repr(setting).encode())
     return state.hexdigest()

@@ -20,7 +20,7 @@ def ntk_theta(theta: float, factor: float, width: int) -> float:
 
 
 def pair_of_turns(turns: float, theta: float, width: int, length: int) -> float:
-    """Return the pair, as a real number, that makes `turns` full turns over `length` tokens (2309.00071, section 3.2)."""
+    """Return the pair, as a real number, that turns `turns` times over `length` tokens (2309.00071, section 3.2)."""
     return width * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(theta))
 
 
@@ -33,7 +33,7 @@ def ramp(fast: float, slow: float, theta: float, width: int, length: int) -> Ten
 
 
 def turn(heads: Tensor, positions: Tensor, frequencies: Tensor, amplitude: float) -> Tensor:
-    """Return `heads` [B, H, S, D] with pair (i, i + D/2) turned by `positions` [B, S] x `frequencies` [D/2], times `amplitude`.
+    """Return `heads` [B, H, S, D], pair (i, i + D/2) turned by `positions` [B, S] x `frequencies` and x `amplitude`.
 
     Angles are float32 whatever the heads are: in bfloat16 the phase is wrong by up to pi at position 4096.
     """

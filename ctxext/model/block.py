@@ -22,11 +22,14 @@ class SelfAttention(nn.Module):
         self.q_proj = nn.Linear(width, num_heads * head_dim, bias=bias)
         self.k_proj = nn.Linear(width, num_key_value_heads * head_dim, bias=bias)
         self.v_proj = nn.Linear(width, num_key_value_heads * head_dim, bias=bias)
-        self.o_proj = nn.Linear(num_heads * head_dim, width, bias=bias)
+        self.o_proj = nn.Linear(num_heads * head_dim, width, bias=False)
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         """Return what the tokens `x` [B, S, W] gather through `attend`."""
-        q, k, v = (project(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for project in (self.q_proj, self.k_proj, self.v_proj))
+        q, k, v = (
+            project(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
         gathered: Tensor = self.o_proj(attend(q, k, v).transpose(1, 2).flatten(2))
         return gathered
 

@@ -12,15 +12,24 @@ import torch
 from torch import Tensor, nn
 
 from ctxext.kernels.gather import gather
+from ctxext.model.block import SelfAttention
 from ctxext.model.cache import DecoderCache
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
 from ctxext.seams import Attention, Mask, Places, Position
 
 
+SPREAD = 0.64
+"""Weights are drawn with SPREAD / sqrt(hidden size): the usual 0.02 at 1024."""
+LOOK_BACK = 4.0
+"""How strongly heads begin by looking back: the token meant has about 0.8 of the weight."""
+
+
 class Decoder(nn.Module):
     """A causal language model; parameter names are Hugging Face Llama's without the prefix `model.`."""
 
-    def __init__(self, geometry: DecoderGeometry | VanillaGeometry, position: Position, mask: Mask, attention: Attention) -> None:
+    def __init__(
+        self, geometry: DecoderGeometry | VanillaGeometry, position: Position, mask: Mask, attention: Attention
+    ) -> None:
         super().__init__()
         self.geometry = geometry
         count, width = geometry.num_hidden_layers, geometry.hidden_size
@@ -36,7 +45,9 @@ class Decoder(nn.Module):
         """Fill the three seams, for each layer with the member that answers for it."""
         self.position, self.mask, self.attention = position, mask, attention
         count = len(self.layers)
-        self.members = [(position.layer(i, count), mask.layer(i, count), attention.layer(i, count)) for i in range(count)]
+        self.members = [
+            (position.layer(i, count), mask.layer(i, count), attention.layer(i, count)) for i in range(count)
+        ]
 
     def reading(self, position: Position, mask: Mask, attention: Attention) -> Decoder:
         """Return a decoder with the same weights, shared and not copied, that reads them through other seams."""
@@ -45,18 +56,40 @@ class Decoder(nn.Module):
         return other
 
     def initialise(self) -> None:
-        """Draw the weights: normal with 0.02, and less on the way back to the stream so that its variance stays level."""
+        """Draw the weights, less on the way back to the stream, whose variance stays level; biases begin at 0."""
+        deviation = SPREAD / self.geometry.hidden_size**0.5
         for name, parameter in self.named_parameters():
-            if parameter.dim() < 2:
-                continue
-            last = name.endswith(("o_proj.weight", "down_proj.weight", "mlp.2.weight"))
-            nn.init.normal_(parameter, std=0.02 / (2 * len(self.layers)) ** 0.5 if last else 0.02)
+            if name.endswith(".bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.dim() == 2:
+                last = name.endswith(("o_proj.weight", "down_proj.weight", "mlp.2.weight"))
+                nn.init.normal_(parameter, std=deviation / (2 * len(self.layers)) ** 0.5 if last else deviation)
+        if getattr(self.geometry, "attention_bias", False):
+            self.look_back()
+
+    @torch.no_grad()
+    def look_back(self) -> None:
+        """Let the first layer's heads, but for the last, begin by looking 1, 2, ... tokens back.
+
+        Look-up needs one layer that knows which token stood before and one that matches it. Learning both at once
+        takes long (docs/decisions/looking_back.md); d'Ascoli et al. 2021 (2103.10697) begin near convolutions likewise.
+        """
+        heads: SelfAttention = self.layers[0].self_attn  # type: ignore[assignment, union-attr]
+        fast = heads.head_dim // 6  # only fast pairs tell neighbours apart
+        key = torch.zeros(1, 1, 1, heads.head_dim)
+        key[..., :fast] = LOOK_BACK
+        heads.k_proj.bias.copy_(key.flatten().repeat(heads.k_proj.bias.shape[0] // heads.head_dim))
+        count = heads.q_proj.bias.shape[0] // heads.head_dim
+        turned = [self.position.rotate(key, torch.tensor([[-distance]])) for distance in range(1, count)]
+        heads.q_proj.bias.copy_(torch.cat([*turned, torch.zeros_like(key)]).flatten())
 
     def new_cache(self) -> DecoderCache:
         """Return an empty cache."""
         return DecoderCache()
 
-    def hidden(self, tokens: Tensor, positions: Tensor, documents: Tensor | None = None, cache: DecoderCache | None = None) -> Tensor:
+    def hidden(
+        self, tokens: Tensor, positions: Tensor, documents: Tensor | None = None, cache: DecoderCache | None = None
+    ) -> Tensor:
         """Return the last hidden states [B, S, W] of `tokens` [B, S] at `positions` [B, S].
 
         `documents` [B, S] keeps packed documents apart; `cache` holds the tokens before, and takes these in.
@@ -72,7 +105,9 @@ class Decoder(nn.Module):
         hidden: Tensor = self.norm(x)
         return hidden
 
-    def attend(self, index: int, queries: Places, keys: Places, cache: DecoderCache | None, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def attend(
+        self, index: int, queries: Places, keys: Places, cache: DecoderCache | None, q: Tensor, k: Tensor, v: Tensor
+    ) -> Tensor:
         """Return what the heads `q` of layer `index` gather from `k` and `v`, and from what is cached."""
         position, mask, attention = self.members[index]
         if cache is not None:

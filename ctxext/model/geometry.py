@@ -22,7 +22,7 @@ def check_positive(geometry: object, *names: str) -> None:
 
 @dataclass(frozen=True)
 class DecoderGeometry:
-    """A decoder of the Llama family."""
+    """A decoder of the Llama family; with `attention_bias`, queries, keys and values have biases, as in Qwen2."""
 
     vocab_size: int
     hidden_size: int
@@ -33,17 +33,27 @@ class DecoderGeometry:
     head_dim: int
     tie_word_embeddings: bool
     rms_norm_eps: float
+    attention_bias: bool = False
 
     def __post_init__(self) -> None:
         check_positive(
-            self, "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim"
+            self,
+            "vocab_size",
+            "hidden_size",
+            "intermediate_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "num_key_value_heads",
+            "head_dim",
         )
         heads, groups = self.num_attention_heads, self.num_key_value_heads
         require(
             heads % groups == 0,
             f"model.num_attention_heads must be a multiple of model.num_key_value_heads, got {heads} and {groups}",
         )
-        require(self.head_dim % 2 == 0, f"model.head_dim must be even, since rotary pairs halve it, got {self.head_dim}")
+        require(
+            self.head_dim % 2 == 0, f"model.head_dim must be even, since rotary pairs halve it, got {self.head_dim}"
+        )
 
     def build(self, position: Position, mask: Mask, attention: Attention) -> nn.Module:
         """Return the decoder of this geometry with the three seams filled; weights are drawn from torch's generator."""
@@ -55,7 +65,13 @@ class DecoderGeometry:
         """Return one block."""
         from ctxext.model.block import LlamaBlock, SelfAttention
 
-        heads = SelfAttention(self.hidden_size, self.num_attention_heads, self.num_key_value_heads, self.head_dim, bias=False)
+        heads = SelfAttention(
+            self.hidden_size,
+            self.num_attention_heads,
+            self.num_key_value_heads,
+            self.head_dim,
+            bias=self.attention_bias,
+        )
         return LlamaBlock(heads, self.hidden_size, self.intermediate_size, self.rms_norm_eps)
 
     def norm(self) -> nn.Module:
@@ -77,9 +93,14 @@ class VanillaGeometry:
     layer_norm_eps: float
 
     def __post_init__(self) -> None:
-        check_positive(self, "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
+        check_positive(
+            self, "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"
+        )
         width, heads = self.hidden_size, self.num_attention_heads
-        require(width % (2 * heads) == 0, f"model.hidden_size must be a multiple of twice model.num_attention_heads, got {width} and {heads}")
+        require(
+            width % (2 * heads) == 0,
+            f"model.hidden_size must be a multiple of twice model.num_attention_heads, got {width} and {heads}",
+        )
 
     @property
     def tie_word_embeddings(self) -> bool:

@@ -30,10 +30,12 @@ class Lstm(nn.Module):
         """Return an empty state."""
         return LstmCache()
 
-    def hidden(self, tokens: Tensor, positions: Tensor, documents: Tensor | None = None, cache: LstmCache | None = None) -> Tensor:
+    def hidden(
+        self, tokens: Tensor, positions: Tensor, documents: Tensor | None = None, cache: LstmCache | None = None
+    ) -> Tensor:
         """Return the hidden states [B, S, W] of `tokens` [B, S]; `cache` carries the state from call to call.
 
-        `positions` and `documents` are not used: order is time, and at a document's end the model has to learn to forget.
+        `positions` and `documents` are not used: order is time, and forgetting at a document's end has to be learnt.
         """
         states, state = self.lstm(self.embed_tokens(tokens), None if cache is None else cache.state)
         if cache is not None:

@@ -77,8 +77,8 @@ class RopeNtk(Scaled):
 class Yarn(Scaled):
     """YaRN (Peng et al. 2023, 2309.00071): slow pairs are interpolated, fast ones kept, and logits sharpened.
 
-    Pairs of more than `beta_fast` turns over the trained length are kept, those of fewer than `beta_slow` are divided by
-    the factor, and a ramp over the pair's index blends between; `attention_factor` multiplies queries and keys.
+    Pairs of more than `beta_fast` turns over the trained length are kept, those of fewer than `beta_slow` are divided
+    by the factor, and a ramp over the pair's index blends between; `attention_factor` multiplies queries and keys.
     """
 
     original_max_position_embeddings: int
@@ -89,7 +89,10 @@ class Yarn(Scaled):
     def __post_init__(self) -> None:
         super().__post_init__()
         fast, slow = self.beta_fast, self.beta_slow
-        require(fast > slow > 0, f"position.beta_fast must be above position.beta_slow and both above 0, got {fast} and {slow}")
+        require(
+            fast > slow > 0,
+            f"position.beta_fast must be above position.beta_slow and both above 0, got {fast} and {slow}",
+        )
         length = self.original_max_position_embeddings
         require(length > 0, f"position.original_max_position_embeddings must be above 0, got {length}")
         require(self.attention_factor > 0, f"position.attention_factor must be above 0, got {self.attention_factor}")
@@ -98,7 +101,9 @@ class Yarn(Scaled):
         base = super().frequencies(width)
         if self.factor == 1:  # (w / 1) r + w (1 - r) rounds differently from w
             return base
-        ramp = rotary.ramp(self.beta_fast, self.beta_slow, self.rope_theta, width, self.original_max_position_embeddings)
+        ramp = rotary.ramp(
+            self.beta_fast, self.beta_slow, self.rope_theta, width, self.original_max_position_embeddings
+        )
         return base / self.factor * ramp + base * (1 - ramp)
 
     @property

@@ -16,7 +16,7 @@ from ctxext.seams import Position
 
 @dataclass(frozen=True)
 class Sinusoidal(Position):
-    """Sinusoidal table (Vaswani et al. 2017, 1706.03762): sin and cos of p x theta^(-2i/W) in turn, on embeddings x sqrt(W)."""
+    """Sinusoidal table (Vaswani et al. 2017, 1706.03762): sin, cos of p x theta^(-2i/W) on embeddings x sqrt(W)."""
 
     theta: float
 

@@ -1,6 +1,6 @@
 """Passkey retrieval: one fact in a haystack of filler, its code ranked among ten.
 
-    filler. filler. The code of Ada is 40713. filler. ... filler. Recall: the code of Ada is ->  40713. | 18230. | ...
+filler. filler. The code of Ada is treaty vessel. filler. ... Recall: the code of Ada is ->  treaty vessel. | labor peace. | ...
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ CANDIDATES = 10
 
 @dataclass(frozen=True)
 class Sample:
-    """A prompt of token ids with the places [first token] of what is planted, and the candidate answers, the gold one first."""
+    """A prompt of token ids, where in it the planted facts start, and the candidate answers, the gold one first."""
 
     task: str
     length: int
@@ -30,7 +30,7 @@ class Sample:
 
 
 def sample(seed: int, length: int, depth: float, index: int, encode: Callable[[str], list[int]]) -> Sample:
-    """Return sample `index` of (`seed`, `length`, `depth`): prompt and answer are exactly `length` tokens as `encode` makes them.
+    """Return sample `index` of (`seed`, `length`, `depth`): prompt and answer are exactly `length` tokens of `encode`.
 
     `depth` 0 plants the fact at the start of the haystack, 1 at its end. A length without room for fact, question and
     answer is refused with the shortest that has it.

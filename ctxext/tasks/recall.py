@@ -1,7 +1,7 @@
-"""Look-up in readable text: facts are stated among filler sentences, and asked for at the end.
+"""Look-up in readable text: facts are stated among filler sentences, and asked for later.
 
-    filler. filler. The code of Ada is 40713. filler. filler. ... Recall: the code of Ada is 40713.
-                    statement, at a uniform place                 question             answer
+filler. filler. The code of Ada is treaty vessel. filler. filler. ... Recall: the code of Ada is treaty vessel.
+                statement                                             question             answer
 """
 
 from collections.abc import Callable
@@ -12,28 +12,57 @@ from numpy.random import Generator
 
 from ctxext.maths.counted import generator
 
-NAMES = (
-    "Ada Agnes Albert Alice Amos Anna Arthur Basil Beatrice Bela Boris Bruno Carl Carmen Cecil Clara Conrad Cora Cyrus Daisy "
-    "Dora Edgar Edith Elias Ella Emil Enid Erik Esther Ethan Eva Felix Fiona Flora Frank Freda Gerald Gilda Grace Greta "
-    "Hanna Harold Hazel Hector Helen Henry Hilda Hugo Ida Igor Ines Iris Isaac Ivan Jasper Jenny Joan Jonas Judith Julian "
-    "Karen Kasper Laura Leon Lewis Lily Louis Lucy Magda Marcus Maria Martin Maud Miles Mina Nadia Nelson Nina Nora Olaf "
-    "Olga Oscar Otto Paula Percy Petra Philip Quentin Rachel Ralph Rita Robert Rosa Rufus Ruth Samuel Sarah Selma Silas Sofia "
-    "Stella Stephen Susan Tessa Thomas Tilda Tobias Ursula Vera Victor Viola Walter Wanda Wilma Xenia Yuri Yvonne Zelda Zora"
-).split()
-QUALITIES = "old quiet narrow bright heavy early distant broken gentle green northern wooden empty famous slow cold public private".split()
-THINGS = (
-    "river garden market train bridge letter harbor winter village engine school forest window road army field "
-    "library station tower ship island mill valley council border farm church canal meadow lantern"
-).split()
-DOINGS = (
-    "stood beside|ran along|was built near|could be seen from|closed before|gave its name to|lay behind|opened after|"
-    "was painted like|belonged to|was older than|led to|kept watch over|was sold with|changed less than|rested upon"
-).split("|")
-DIGITS = 5
+NAMES = """
+    Ada Agnes Albert Alice Amos Anna Arthur Basil Beatrice Bela Boris Bruno Carl Carmen Cecil Clara Conrad Cora
+    Cyrus Daisy Dora Edgar Edith Elias Ella Emil Enid Erik Esther Ethan Eva Felix Fiona Flora Frank Freda Gerald
+    Gilda Grace Greta Hanna Harold Hazel Hector Helen Henry Hilda Hugo Ida Igor Ines Iris Isaac Ivan Jasper Jenny
+    Joan Jonas Judith Julian Karen Kasper Laura Leon Lewis Lily Louis Lucy Magda Marcus Maria Martin Maud Miles Mina
+    Nadia Nelson Nina Nora Olaf Olga Oscar Otto Paula Percy Petra Philip Quentin Rachel Ralph Rita Robert Rosa Rufus
+    Ruth Samuel Sarah Selma Silas Sofia Stella Stephen Susan Tessa Thomas Tilda Tobias Ursula Vera Victor Viola
+    Walter Wanda Wilma Xenia Yuri Yvonne Zelda Zora
+""".split()  # noqa: SIM905
+QUALITIES = """
+    old quiet narrow bright heavy early distant broken gentle green northern wooden empty famous slow cold public
+    private
+""".split()  # noqa: SIM905
+THINGS = """
+    river garden market train bridge letter harbor winter village engine school forest window road army field
+    library station tower ship island mill valley council border farm church canal meadow lantern
+""".split()  # noqa: SIM905
+DOINGS = [
+    "stood beside",
+    "ran along",
+    "was built near",
+    "could be seen from",
+    "closed before",
+    "gave its name to",
+    "lay behind",
+    "opened after",
+    "was painted like",
+    "belonged to",
+    "was older than",
+    "led to",
+    "kept watch over",
+    "was sold with",
+    "changed less than",
+    "rested upon",
+]
+WORDS = """
+    attention authority banks budget building business capital cause change character children citizens claim
+    class commerce commission community concern constitution control country course credit danger defense demand
+    development dollar duties education effort employment energy faith families favor fiscal force freedom
+    friend future government growth health history honor income industry information interest justice labor
+    lands legislation level major material measure message military money month nation needs object office
+    officers opinion order peace people percent person place policy population power present price problem
+    product program progress property prosperity protection purpose question reform report result revenue rights
+    security service session spirit strength subject success supply system tariff taxes territory threat trade
+    transport treaty trust value vessel water welfare work world years
+""".split()  # noqa: SIM905
+"""What codes are made of: common words, each one token of any usual tokenizer, and none of them in the filler."""
 
 
 class Fact(NamedTuple):
-    """A name and the digits of its code."""
+    """A name and the two words of its code."""
 
     name: str
     code: str
@@ -56,21 +85,22 @@ class Fact(NamedTuple):
 
 @dataclass(frozen=True)
 class Story:
-    """Sentences in order; `planted` are the indices of the statements, `questions` of the questions with their answers."""
+    """Pieces of text in order, with the indices of the statements (`planted`) and of the `answers`."""
 
-    sentences: list[str]
+    pieces: list[str]
     planted: list[int]
-    questions: list[int]
+    answers: list[int]
 
     @property
     def text(self) -> str:
         """The whole text."""
-        return "".join(self.sentences).lstrip()
+        return "".join(self.pieces).lstrip()
 
 
 def draw_codes(draw: Generator, count: int) -> list[str]:
-    """Return `count` different codes of 5 digits."""
-    return [f"{code:0{DIGITS}d}" for code in draw.choice(10**DIGITS, size=count, replace=False)]
+    """Return `count` different codes of two words."""
+    places = draw.choice(len(WORDS) ** 2, size=count, replace=False)
+    return [f"{WORDS[place // len(WORDS)]} {WORDS[place % len(WORDS)]}" for place in places]
 
 
 def draw_facts(draw: Generator, count: int) -> list[Fact]:
@@ -97,26 +127,42 @@ def fill(draw: Generator, budget: int, measure: Callable[[str], int]) -> list[st
         sentences.append(sentence)
 
 
-def compose(draw: Generator, facts: list[Fact], asked: list[Fact], budget: int, measure: Callable[[str], int]) -> Story:
-    """Return a story that measures at most `budget`: `facts` at uniform places among filler, then a question for each `asked`."""
-    statements = [fact.statement for fact in facts]
-    questions = [fact.question + fact.answer for fact in asked]
-    sentences = fill(draw, budget - sum(map(measure, statements + questions)), measure)
-    gaps = sorted(draw.integers(len(sentences) + 1, size=len(facts)), reverse=True)
-    for gap, statement in zip(gaps, statements, strict=True):
-        sentences.insert(int(gap), statement)
-    planted = sorted(int(gap) + rank for rank, gap in enumerate(reversed(gaps)))
-    return Story(sentences + questions, planted, list(range(len(sentences), len(sentences) + len(questions))))
+def lesson(draw: Generator, budget: int, measure: Callable[[str], int], most: int = 8) -> Story:
+    """Return a story for training of at most `budget`: up to `most` facts among filler, each asked for soon and later.
+
+    Half of the questions are about one of the last facts and half about any, so that look-up is learnt over short
+    distances first and holds over all. The last piece is an answer, as in the tasks that score look-up.
+    """
+    coming = draw_facts(draw, int(draw.integers(1, most + 1)))
+    density = draw.uniform(0.3, 1.0)  # of sentences that state or ask, among filler
+    known = [coming.pop()]
+    pieces, planted, answers = [known[0].statement], [0], []
+    budget -= measure(known[0].statement) + max(measure(fact.question + fact.answer) for fact in [*coming, *known])
+    while True:
+        added = next_pieces(draw, known, coming, density)
+        budget -= measure("".join(added))
+        if budget < 0:
+            break
+        if len(added) == 2:
+            answers.append(len(pieces) + 1)
+        elif coming and added[0] == coming[-1].statement:
+            planted.append(len(pieces))
+            known.append(coming.pop())
+        pieces += added
+    asked = known[int(draw.integers(len(known)))]
+    return Story([*pieces, asked.question, asked.answer], planted, [*answers, len(pieces) + 1])
 
 
-def lesson(draw: Generator, budget: int, measure: Callable[[str], int], share: int = 40) -> Story:
-    """Return a story for training: from one fact up to one for each `share` of `budget`, each asked once."""
-    most = max(1, min(budget // share, len(NAMES)))
-    facts = draw_facts(draw, int(draw.integers(1, most + 1)))
-    asked = [facts[i] for i in draw.permutation(len(facts))]
-    return compose(draw, facts, asked, budget, measure)
+def next_pieces(draw: Generator, known: list[Fact], coming: list[Fact], density: float) -> list[str]:
+    """Return what comes next: a filler sentence, the statement of the last of `coming`, or question and answer."""
+    if draw.random() > density:
+        return [filler(draw)]
+    if coming and draw.random() < 0.35:
+        return [coming[-1].statement]
+    soon = min(int(draw.geometric(0.4)), len(known)) if draw.random() < 0.5 else int(draw.integers(1, len(known) + 1))
+    return [known[-soon].question, known[-soon].answer]
 
 
 def document(seed: int, index: int, words: int) -> str:
     """Return the readable text number `index` of `seed`, of at most `words` words."""
-    return lesson(generator(seed, "recall document", index), words, lambda sentence: len(sentence.split()), share=25).text
+    return lesson(generator(seed, "recall document", index), words, lambda piece: len(piece.split())).text

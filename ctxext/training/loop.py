@@ -3,6 +3,8 @@
 Shapes: B rows, S tokens, W hidden size.
 """
 
+import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +27,7 @@ from ctxext.training.signals import Stop
 
 @dataclass(frozen=True)
 class Course:
-    """What a stage of training is made of; `identity` is what a run that goes on must share with the one that was saved."""
+    """What a stage of training is made of; a run that goes on must share its `identity` with the one that was saved."""
 
     rows: Rows
     settings: Trainer
@@ -35,7 +37,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told of the training: `log` gets a row each step, with what `probe` measures after it; `stop` asks for the end."""
+    """Who is told: `log` gets a row each step, with what `probe` measures after it; `stop` asks for the end."""
 
     log: Callable[[dict[str, Any]], None]
     probe: Callable[[int], dict[str, float]]
@@ -51,8 +53,10 @@ class Progress:
     interrupted: bool = False
 
 
-def fit(model: nn.Module, course: Course, watcher: Watcher, progress: Progress, optimiser: torch.optim.AdamW) -> Progress:
-    """Train `model` from `progress` on to the course's last step, or until the watcher's stop is asked for; return how far it came."""
+def fit(
+    model: nn.Module, course: Course, watcher: Watcher, progress: Progress, optimiser: torch.optim.AdamW
+) -> Progress:
+    """Train `model` from `progress` on to the last step, or until the watcher's stop; return how far it came."""
     settings, device = course.settings, next(model.parameters()).device
     count = settings.batch_tokens // course.rows.length
     model.train()
@@ -68,9 +72,9 @@ def fit(model: nn.Module, course: Course, watcher: Watcher, progress: Progress, 
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         progress.step, progress.tokens = step, progress.tokens + batch.tokens.numel()
-        row = {"step": step, "loss": loss, "learning_rate": rate, "grad_norm": norm, "tokens": batch.tokens.numel()}
-        row |= {"seconds": time.perf_counter() - started, "samples": batch.samples}
-        watcher.log(row | watcher.probe(step))
+        numbers = {"loss": loss, "learning_rate": rate, "grad_norm": norm, "tokens": batch.tokens.numel()}
+        seconds = time.perf_counter() - started
+        watcher.log({"step": step, **numbers, "seconds": seconds, "samples": batch.samples, **watcher.probe(step)})
         progress.interrupted = watcher.stop.asked and step < settings.steps
         if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
             state = {"step": step, "tokens": progress.tokens, "identity": course.identity}
@@ -80,28 +84,31 @@ def fit(model: nn.Module, course: Course, watcher: Watcher, progress: Progress, 
     return progress
 
 
-def accumulate_gradients(model: nn.Module, batch: Batch, settings: Trainer) -> float:
-    """Add the gradient of the batch's mean loss to the parameters of `model`, a part at a time; return the loss in nats a token."""
+def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> float:
+    """Add the gradient of the batch's mean loss to the parameters of `model`, a part at a time; return the loss.
+
+    The loss is in nats a target token; how the batch is cut into parts changes neither it nor the gradient.
+    """
     counted = batch.weights.sum()
     require(bool(counted > 0), "a whole batch holds no target token; trainer.batch_tokens must be larger")
     dtype, total = compute_dtype(settings.precision, batch.tokens.device), 0.0
     for part in batch.parts(settings.accumulate):
-        with autocast(dtype, batch.tokens.device):
-            hidden = model.hidden(part.tokens, part.positions, part.documents).to(dtype)  # type: ignore[operator]
-        weight, bias = model.unembedding
-        if part.weights.sum() == 0:
-            continue
-        loss = fused_loss(hidden.flatten(0, 1), weight, bias, part.targets.flatten(), part.weights.flatten())
         share = part.weights.sum() / counted
-        (loss * share).backward()
-        total += float(loss.detach() * share)
+        if share == 0:
+            continue
+        with autocast(dtype, batch.tokens.device):
+            hidden = model.hidden(part.tokens, part.positions, part.documents).to(dtype)
+        weight, bias = model.unembedding
+        loss = fused_loss(hidden.flatten(0, 1), weight, bias, part.targets.flatten(), part.weights.flatten()) * share
+        torch.autograd.backward(loss)
+        total += float(loss.detach())
     return total
 
 
 def check_finite(step: int, loss: float, norm: float, samples: list[str]) -> None:
     """Raise FloatingPointError, before the update, if `loss` or `norm` is not finite; the weights stay as they were."""
     for name, value in (("loss", loss), ("gradient norm", norm)):
-        if not torch.isfinite(torch.tensor(value)):
+        if not math.isfinite(value):
             raise FloatingPointError(
                 f"step {step}: the {name} is {value} on rows {', '.join(samples)}; nothing was updated, "
                 "a lower trainer.learning_rate or trainer.max_grad_norm may help"
@@ -109,15 +116,16 @@ def check_finite(step: int, loss: float, norm: float, samples: list[str]) -> Non
 
 
 def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tuple[Progress, torch.optim.AdamW]:
-    """Return where `course` stands and its optimiser, from the newest good checkpoint if there is one and it is to be resumed."""
+    """Return where `course` stands and its optimiser, from the newest good checkpoint unless it is to start anew."""
     optimiser = make_optimiser(model, course.settings)
     if course.settings.resume == "never":
         checkpoint.clear(course.checkpoints)
     newest = checkpoint.newest(course.checkpoints, say)
     if newest is None:
         return Progress(), optimiser
+    saved = json.loads((newest / checkpoint.STATE).read_text(encoding="utf-8"))
+    check_identity(saved["identity"], course.identity, newest)  # first, since loading changes the model
     state = checkpoint.load(newest, model, optimiser)
-    check_identity(state["identity"], course.identity, newest)
     say(f"going on from {newest.name}")
     return Progress(state["step"], state["tokens"]), optimiser
 
@@ -126,4 +134,5 @@ def check_identity(saved: dict[str, Any], wanted: dict[str, Any], path: Path) ->
     """Refuse to go on from `path` under settings other than those it was saved with, naming each."""
     differing = [key for key in sorted({*saved, *wanted}) if saved.get(key) != wanted.get(key)]
     told = ", ".join(f"{key} was {saved.get(key)!r} and is {wanted.get(key)!r}" for key in differing)
-    require(not differing, f"{path}: can't go on from it, since {told}; use another hydra.run.dir, or trainer.resume=never")
+    way_out = "use another hydra.run.dir, or trainer.resume=never"
+    require(not differing, f"{path}: can't go on from it, since {told}; {way_out}")

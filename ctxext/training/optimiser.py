@@ -23,7 +23,10 @@ def compute_dtype(precision: str, device: torch.device) -> torch.dtype:
     if wanted == "fp32":
         return torch.float32
     if device.type == "cpu" and not (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()):
-        raise Refusal("trainer.precision=bf16 is 5 to 9 times slower than fp32 on this processor (no AMX, no AVX512-BF16); use fp32")
+        raise Refusal(
+            "trainer.precision=bf16 is 5 to 9 times slower than fp32 on this processor, which has neither AMX nor "
+            "AVX512-BF16; use fp32"
+        )
     return torch.bfloat16
 
 

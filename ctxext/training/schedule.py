@@ -6,7 +6,7 @@ from ctxext.training.settings import Trainer
 
 
 def learning_rate(step: int, settings: Trainer) -> float:
-    """Return the rate of `step`, counted from 1: a linear rise over the warm-up, then half a cosine down to the last share."""
+    """Return the rate of `step`, counted from 1: a linear rise in the warm-up, then half a cosine to the last share."""
     if step <= settings.warmup_steps:
         return settings.learning_rate * step / settings.warmup_steps
     done = (step - settings.warmup_steps) / max(settings.steps - settings.warmup_steps, 1)

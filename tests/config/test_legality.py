@@ -28,7 +28,7 @@ ILLEGAL = [
         "mask=sinks +method=sinusoidal",
         "mask=sinks re-indexes distances, and position=sinusoidal has no relative distance",
     ),
-    ("attention=self_extend +method=alibi", "position=alibi turns none; use position=rope or attention=softmax"),
+    ("attention=self_extend +method=alibi", "position=alibi turns none; use position=rope, or attention=softmax"),
     ("attention=self_extend +method=nope", "position=nope turns none"),
     ("attention=self_extend mask=sinks", "attention=self_extend and mask=sinks both remap distances"),
     ("attention=self_extend attention.window=256", "attention.window=256 must be below base.trained_length=256"),
@@ -56,7 +56,7 @@ NOTED = [
         ["attention=log_n changes nothing up to attention.trained_length=4096"],
     ),
     ("evaluation.lengths=[512,1024]", ["has none up to base.trained_length=256"]),
-    ("evaluation.lengths=[256,300]", ["has none from twice", "context_length=1024 is not among evaluation.lengths"]),
+    ("evaluation.lengths=[256,300]", ["has none from twice", "context_length=1024 isn't among evaluation.lengths"]),
 ]
 
 

@@ -1,7 +1,7 @@
 """Cleaning takes away what carries no text, and nothing else."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctxext.data.cleaning import clean, clean_documents
@@ -10,11 +10,13 @@ from ctxext.data.documents import Document
 ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=80)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_cleaning_twice_changes_nothing_more(text: str) -> None:
     assert clean(clean(text)) == clean(text)
 
 
+@settings(deadline=None)
 @given(ANY_TEXT)
 def test_what_is_clean_can_be_written_as_utf8_without_control_characters(text: str) -> None:
     content = clean(text)
@@ -22,6 +24,7 @@ def test_what_is_clean_can_be_written_as_utf8_without_control_characters(text: s
     assert all(ord(character) >= 32 or character in "\t\n" for character in content)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["L", "P"]), max_size=80))
 def test_plain_letters_stay_as_they_are(text: str) -> None:
     assert clean(text) == text

@@ -31,7 +31,7 @@ def test_the_tokens_are_mapped_read_only_and_two_bytes_each(tmp_path: Path) -> N
     corpus = write_corpus(tmp_path, PLAIN, TOKENIZER)
     assert isinstance(corpus.tokens, np.memmap)
     assert corpus.tokens.dtype == np.uint16
-    with pytest.raises(ValueError, match="read-only"):
+    with pytest.raises(ValueError, match=r"read-only"):
         corpus.tokens[0] = 1
     assert not list(tmp_path.glob("targets*"))
 

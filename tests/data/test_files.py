@@ -47,7 +47,7 @@ def test_a_path_with_nothing_is_always_refused(tmp_path: Path, errors: str) -> N
             list(Text(path=str(tmp_path / name), errors=errors).documents())
         with pytest.raises(Refusal, match=sentence):
             list(Jsonl(path=[str(tmp_path / name)], errors=errors).documents())
-    with pytest.raises(Refusal, match="dataset.path is empty"):
+    with pytest.raises(Refusal, match=r"dataset.path is empty"):
         list(Text(path="", errors=errors).documents())
 
 
@@ -69,7 +69,7 @@ def test_an_empty_file_is_refused_or_counted(tmp_path: Path) -> None:
     for source in (Text, Jsonl):
         file = tmp_path / "a"
         file.write_bytes(b" \n")
-        with pytest.raises(Refusal, match="a: empty file"):
+        with pytest.raises(Refusal, match=r"a: empty file"):
             list(source(path=str(file)).documents())
         assert list(source(path=str(file), errors="skip").documents()) == [Defect(str(file), "empty file", 2)]
 
@@ -106,10 +106,10 @@ def test_pairs_and_plain_texts_may_stand_in_one_file(tmp_path: Path) -> None:
 
 
 def test_half_a_pair_of_fields_is_refused() -> None:
-    with pytest.raises(Refusal, match="dataset.input_field and dataset.target_field go together"):
+    with pytest.raises(Refusal, match=r"dataset.input_field and dataset.target_field go together"):
         Jsonl(path="a.jsonl", input_field="q")
 
 
 def test_a_path_of_the_wrong_type_is_refused() -> None:
-    with pytest.raises(Refusal, match="dataset.path must be a text or a list, each a text, got 3"):
+    with pytest.raises(Refusal, match=r"dataset.path must be a text or a list, each a text, got 3"):
         Text(path=3)  # type: ignore[arg-type]

@@ -37,7 +37,7 @@ def test_local_json_lines_are_read_with_and_without_streaming(tmp_path: Path, st
 
 def test_a_bad_row_is_refused_by_its_number(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "a.jsonl", [{"body": "one"}])
-    with pytest.raises(Refusal, match="json train row 0: missing field 'text'"):
+    with pytest.raises(Refusal, match=r"json train row 0: missing field 'text'"):
         list(HuggingFace(path="json", data_files=[file], streaming=True).documents())
 
 
@@ -55,11 +55,11 @@ def test_a_limit_takes_the_first_rows_and_fields_make_pairs(tmp_path: Path) -> N
 def test_what_the_library_cannot_read_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "a"}\n{"text": ')
     for name in ("a.jsonl", "missing.jsonl"):
-        with pytest.raises(Refusal, match="dataset.path=json dataset.split=train can't be read by datasets: "):
+        with pytest.raises(Refusal, match=r"dataset.path=json dataset.split=train can't be read by datasets: "):
             list(HuggingFace(path="json", streaming=True, data_files=str(tmp_path / name)).documents())
 
 
 def test_a_missing_library_is_refused_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Refusal, match="pip install datasets"):
+    with pytest.raises(Refusal, match=r"pip install datasets"):
         next(HuggingFace(path="json").documents())

@@ -113,7 +113,7 @@ def test_a_broken_line_is_refused_by_file_and_line(tmp_path: Path) -> None:
 
 def test_nothing_left_is_refused(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.jsonl", [b"{}", b"{}"])
-    with pytest.raises(Refusal, match="no document that can be used: 2 were read, all were dropped"):
+    with pytest.raises(Refusal, match=r"no document that can be used: 2 were read, all were dropped"):
         prepare(Jsonl(path=path, errors="skip"), None, VOCABULARY, tmp_path)
 
 
@@ -212,7 +212,7 @@ def test_a_given_tokenizer_is_used_and_a_control_token_in_a_text_stays_text(tmp_
 def test_a_tokenizer_cannot_be_trained_on_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     source = Text(path=str(tmp_path / "a.txt"), validation_share=0, test_share=1)
-    with pytest.raises(Refusal, match="a tokenizer can't be trained without training documents"):
+    with pytest.raises(Refusal, match=r"a tokenizer can't be trained without training documents"):
         prepare(source, None, VOCABULARY, tmp_path)
 
 
@@ -220,10 +220,10 @@ def test_each_long_step_is_watched_to_its_end(tmp_path: Path) -> None:
     seen: dict[str, tuple[int, int | None]] = {}
 
     def watch(items: Iterable[Item], label: str, total: int | None, /) -> Iterable[Item]:
-        count = 0
-        for count, item in enumerate(items, start=1):
+        seen[label] = (0, total)
+        for item in items:
             yield item
-        seen[label] = (count, total)
+            seen[label] = (seen[label][0] + 1, total)
 
     source = Jsonl(path=write_lines(tmp_path / "a.jsonl", [line(prose(seed)) for seed in range(10)]))
     prepare(source, None, VOCABULARY, tmp_path, watch)

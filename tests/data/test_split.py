@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctxext.data.documents import Document
@@ -19,6 +19,7 @@ def documents(count: int) -> list[Document]:
     return [Document(f"name-{index}", f"text {index}") for index in range(count)]
 
 
+@settings(deadline=None)
 @given(st.integers(20, 60), st.floats(0, 0.5), st.floats(0, 0.4))
 def test_parts_are_disjoint_and_make_up_the_whole(count: int, validation: float, test: float) -> None:
     everything = documents(count)
@@ -27,6 +28,7 @@ def test_parts_are_disjoint_and_make_up_the_whole(count: int, validation: float,
     assert sorted(document.name for document in together) == sorted(document.name for document in everything)
 
 
+@settings(deadline=None)
 @given(st.integers(10, 40), st.randoms(use_true_random=False))
 def test_neither_order_nor_names_move_a_text_to_another_part(count: int, draw: random.Random) -> None:
     everything = documents(count)

@@ -1,0 +1,89 @@
+"""What identifies a training, and what the journal is told of it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ctxext.commands.extension import extend, identity_of
+from ctxext.commands.foundation import prepared
+from ctxext.config.schema import Run
+from ctxext.reporting.journal import Journal
+from ctxext.training import checkpoint
+from ctxext.training.signals import Stop
+
+
+@pytest.fixture
+def network(tiny: Callable[..., Run]) -> Any:
+    run = tiny()
+    torch.manual_seed(0)
+    return run.model.build(run.position, run.mask, run.attention)
+
+
+@pytest.mark.parametrize(
+    ("words", "differing"),
+    [
+        (("seed=1",), {"seed"}),
+        (("trainer.learning_rate=0.5",), {"trainer.learning_rate"}),
+        (("trainer.steps=5",), {"trainer.steps"}),
+        (("trainer.accumulate=2",), {"trainer.accumulate"}),
+        (("position.rope_theta=20000.0",), {"position"}),
+        (("mask=sliding_window",), {"mask"}),
+        (("attention=log_n",), {"attention"}),
+        (("model.intermediate_size=40",), {"model"}),
+        (("dataset.recall_share=0.5",), {"dataset.recall_share"}),
+        (("dataset.count=61",), {"data", "tokenizer"}),
+        (("trainer.save_every=3", "trainer.keep=1", "trainer.resume=never", "evaluation.every=2", "name=b"), set()),
+    ],
+)
+def test_all_that_the_weights_depend_on_is_part_of_the_identity(
+    words: tuple[str, ...], differing: set[str], tiny: Callable[..., Run], tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path, "a")
+    first, second = (identity_of(run, prepared(run, journal)) for run in (tiny(), tiny(*words)))
+
+    assert {key for key in first | second if first.get(key) != second.get(key)} == differing
+
+
+def test_the_base_s_weights_are_part_of_what_a_run_goes_on_from(
+    tiny: Callable[..., Run], network: Any, tmp_path: Path
+) -> None:
+    run, journal = tiny(), Journal(tmp_path, "a")
+    data = prepared(run, journal)
+    other = run.model.build(run.position, run.mask, run.attention)
+    with journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+    with pytest.raises(ValueError, match=r"since base was '\w+' and is '\w+'"), journal:
+        extend(other, run, data, tmp_path / "checkpoints", journal, Stop())
+
+
+def test_a_lost_step_is_written_again_and_none_twice(tiny: Callable[..., Run], network: Any, tmp_path: Path) -> None:
+    run, weights = tiny(), {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    data = prepared(run, Journal(tmp_path, "a"))
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+    first = [{**row, "seconds": 0} for row in Journal(tmp_path, "a").rows()]
+    checkpoint.discard(tmp_path / "checkpoints" / "step-00000004")
+    network.load_state_dict(weights)
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+
+    assert [{**row, "seconds": 0} for row in Journal(tmp_path, "a").rows()] == first
+    assert [row["step"] for row in first] == [1, 2, 3, 4]
+    assert not network.training
+
+
+def test_a_stop_that_was_asked_for_before_is_heeded_after_one_step(
+    tiny: Callable[..., Run], network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, stop = tiny(), Stop()
+    stop.asked = True
+    data = prepared(run, Journal(tmp_path, "a"))
+    with Journal(tmp_path, "a") as journal:
+        extend(network, dataclasses.replace(run), data, tmp_path / "checkpoints", journal, stop)
+
+    assert list(checkpoint.steps(tmp_path / "checkpoints")) == [1]
+    assert f"saved at step 1 in {tmp_path / 'checkpoints'}" in capsys.readouterr().out

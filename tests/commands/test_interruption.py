@@ -1,0 +1,28 @@
+"""How a run that is asked to end does so."""
+
+from pathlib import Path
+
+import pytest
+
+from ctxext.commands.interruption import leave_if_asked, typed
+from ctxext.reporting.journal import Journal
+from ctxext.training.signals import Stop
+
+
+def test_nothing_happens_unasked(tmp_path: Path) -> None:
+    leave_if_asked(Stop(), Journal(tmp_path, "a"))
+
+
+def test_the_program_ends_with_75_and_says_what_to_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stop = Stop()
+    stop.asked = True
+    with pytest.raises(SystemExit) as raised:
+        leave_if_asked(stop, Journal(tmp_path / "a b", "a"))
+
+    assert raised.value.code == 75
+    assert "ctxext train" in (said := capsys.readouterr().out)
+    assert f"'hydra.run.dir={tmp_path / 'a b'}'" in said
+
+
+def test_a_command_line_is_quoted_for_a_shell() -> None:
+    assert typed("eval", "name=a b").endswith("'name=a b'")

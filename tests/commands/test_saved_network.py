@@ -1,0 +1,41 @@
+"""What a run left, read back through its own composition or another."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ctxext.commands.saved_network import saved_network
+from ctxext.config.schema import Run
+from ctxext.position.rope import RopeNtk
+from ctxext.refusal import Refusal
+from ctxext.reporting.journal import Journal
+
+
+def test_a_run_s_newest_weights_are_read_through_any_composition(finished: Any, tmp_path: Path) -> None:
+    wanted = load_file(finished.folder / "checkpoints/step-00000004/model.safetensors")
+    run = dataclasses.replace(finished.run, run=str(finished.folder))
+    for position in (run.position, RopeNtk(10000.0, 2.0)):
+        network, tokenizer = saved_network(dataclasses.replace(run, position=position), Journal(tmp_path, "a"))
+        assert network.position == position
+        assert not network.training
+        assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in wanted.items())
+        assert tokenizer.get_vocab_size() == 300
+
+
+def test_what_holds_no_weights_is_refused(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "a")
+    with pytest.raises(Refusal, match="it holds no checkpoint that can be loaded"):
+        saved_network(dataclasses.replace(tiny(), run=str(tmp_path)), journal)
+    with pytest.raises(Refusal, match="base=none has no weights; name a run with run=PATH"):
+        saved_network(tiny(), journal)
+
+
+def test_another_geometry_than_the_run_s_is_refused(finished: Any, tiny: Callable[..., Run], tmp_path: Path) -> None:
+    run = dataclasses.replace(tiny("model.intermediate_size=40"), run=str(finished.folder))
+    with pytest.raises(Refusal, match="the weights are another model's"):
+        saved_network(run, Journal(tmp_path, "a"))

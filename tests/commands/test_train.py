@@ -1,0 +1,262 @@
+"""The whole of `ctxext train`, on a network of a few thousand weights."""
+
+import dataclasses
+import json
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+from ctxext.commands.train import Plan, train
+from ctxext.config.schema import Run
+from ctxext.evaluation.results import Results
+from ctxext.model.geometry import LstmGeometry
+from ctxext.refusal import Refusal
+from ctxext.reporting.journal import Journal
+
+SUBJECTS = ["base", "truncated", "zero_shot", "extended"]
+SHORT = ("evaluation.lengths=[32,64]", "evaluation.subjects=[base,extended]")
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl, without the clock's."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+
+
+def numbers(folder: Path) -> dict[str, Any]:
+    """What results.json says was measured."""
+    results = json.loads((folder / "results.json").read_text())
+    return {key: results[key] for key in ("by_length", "by_position", "tasks", "effective_length", "missing")}
+
+
+def test_a_run_leaves_the_files_of_the_contract(finished: Any) -> None:
+    found = {path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()}
+
+    assert {"results.json", "samples.jsonl", "metrics.jsonl", "report.md", "tokenizer.json"} <= found
+    for step in (2, 4):
+        folder = f"checkpoints/step-{step:08d}"
+        names = ("model.safetensors", "optimizer.safetensors", "state.json", "MANIFEST.json")
+        assert {f"{folder}/{name}" for name in names} <= found
+    exported = "config.json model.safetensors tokenizer.json tokenizer_config.json generation_config.json README.md"
+    assert {f"export/hf/{name}" for name in exported.split()} <= found
+    assert sum(name.startswith("events.out.") for name in found) == 1
+    assert any(name.startswith("plots/") for name in found)
+
+
+def test_results_hold_the_keys_of_the_contract(finished: Any) -> None:
+    results = finished.results
+
+    assert list(results) == [
+        *("schema", "run", "lengths", "protocol", "by_length", "by_position", "tasks", "effective_length"),
+        *("cost", "export", "missing"),
+    ]
+    assert {"name", "method", "seed", "command", "versions", "data"} <= results["run"].keys()
+    assert results["lengths"] == {"trained": 48, "target": 96, "evaluated": [40, 48, 96, 192]}
+    assert {"perplexity", "scored_tokens", "documents", "interval"} <= results["protocol"].keys()
+    assert [(row["subject"], row["length"]) for row in results["by_length"]] == [
+        (subject, length) for subject in SUBJECTS for length in (40, 48, 96, 192)
+    ]
+    keys = {"subject", "length", "nll", "perplexity", "bits_per_byte", "accuracy", "tokens", "low", "high"}
+    assert all(keys <= row.keys() for row in results["by_length"])
+    keys = {"subject", "task", "length", "depth", "metric", "value", "chance", "n", "low", "high"}
+    assert all(keys <= row.keys() for row in results["tasks"])
+    assert {row["subject"] for row in results["by_position"]} == {"base", "zero_shot", "extended"}
+    assert results["export"]["label"] == "exact"
+    Results.load(finished.folder / "results.json")
+
+
+def test_metrics_and_samples_hold_the_keys_of_the_contract(finished: Any) -> None:
+    rows, samples = finished.lines("metrics.jsonl"), finished.lines("samples.jsonl")
+
+    keys = {"step", "loss", "learning_rate", "grad_norm", "tokens", "seconds", "samples"}
+    probed = {"validation/nll/48", "validation/nll/96"}
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert [row.keys() - keys for row in rows] == [set(), probed, set(), probed]
+    assert all(row.keys() >= keys and len(row["samples"]) == 2 for row in rows)
+    keys = {"subject", "task", "length", "depth", "index", "seed", "positions", "answer", "candidates", "rank"}
+    assert all(sample.keys() == keys for sample in samples)
+    assert [sample["subject"] for sample in samples] == [subject for subject in SUBJECTS for _ in range(4 * 4)]
+
+
+def test_truncated_is_the_base_up_to_the_trained_length_and_constant_beyond(finished: Any) -> None:
+    nll = {(row["subject"], row["length"]): row["nll"] for row in finished.results["by_length"]}
+
+    assert [nll["truncated", length] for length in (40, 48)] == [nll["base", length] for length in (40, 48)]
+    assert nll["truncated", 96] == nll["truncated", 192]
+    assert nll["truncated", 192] != nll["base", 192]
+
+
+def test_training_changed_the_weights_of_the_method_and_the_base_was_measured_before(finished: Any) -> None:
+    nll = {(row["subject"], row["length"]): row["nll"] for row in finished.results["by_length"]}
+
+    assert len({nll[subject, 96] for subject in ("base", "zero_shot", "extended")}) == 3
+    assert nll["extended", 96] < nll["zero_shot", 96]
+
+
+def test_the_same_folder_again_does_nothing_and_says_the_same(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, folder = tiny("+method=rope_interp", *SHORT), tmp_path / "run"
+    train(run, folder)
+    first, rows = numbers(folder), metrics(folder)
+    capsys.readouterr()
+    train(run, folder)
+    said = capsys.readouterr().out
+
+    assert (numbers(folder), metrics(folder)) == (first, rows)
+    assert "going on from step-00000004" in said
+    assert "steps of 256 tokens" not in said
+    assert len([path for path in folder.glob("events.out.*") if path.stat().st_size]) == 1
+
+
+def test_a_run_does_not_depend_on_what_ran_before_it(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    runs = {name: tiny(f"+method={name}", *SHORT) for name in ("rope_interp", "sliding_window")}
+
+    def carry_out(place: str, *names: str) -> dict[str, tuple[Any, Any]]:
+        found = {}
+        for name in names:
+            folder = tmp_path / place / name
+            train(dataclasses.replace(runs[name], cache=str(tmp_path / place / "cache")), folder)
+            found[name] = (numbers(folder), metrics(folder))
+        return found
+
+    assert carry_out("forth", "rope_interp", "sliding_window") == carry_out("back", "sliding_window", "rope_interp")
+
+
+def test_without_training_there_is_no_extended_and_that_is_said(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    train(tiny("trainer.steps=0", "evaluation.lengths=[32,64]", "evaluation.subjects=[base,extended]"), tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+
+    assert {row["subject"] for row in results["by_length"]} == {"base"}
+    reasons = {row["subject"]: row["reason"] for row in results["missing"] if row["what"] == "by_length"}
+    assert reasons == {
+        "truncated": "not among evaluation.subjects",
+        "zero_shot": "the method changes nothing before training, it is the base",
+        "extended": "trainer.steps=0: nothing was trained",
+    }
+    assert results["export"] == {}
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_what_can_have_no_effect_is_said(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Refusal):
+        train(tiny("+method=rope_interp", "position.factor=3", "evaluation.lengths=[16,9000]"), tmp_path)
+
+    assert (
+        "position.factor=3 was typed and is used; context_length / base.trained_length is 2" in capsys.readouterr().out
+    )
+
+
+def test_lengths_that_no_text_has_are_refused_before_anything_is_trained(
+    tiny: Callable[..., Run], tmp_path: Path
+) -> None:
+    with pytest.raises(Refusal, match=r"evaluation\.lengths needs documents held out of 9000 tokens or more"):
+        train(tiny("evaluation.lengths=[16,9000]"), tmp_path / "run")
+
+    assert not (tmp_path / "cache" / "bases").exists()
+
+
+def test_other_settings_in_a_folder_are_refused_with_what_differs(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    train(tiny(*SHORT), tmp_path / "run")
+    with pytest.raises(Refusal) as raised:
+        train(tiny(*SHORT, "trainer.learning_rate=0.5"), tmp_path / "run")
+
+    sentence = str(raised.value)
+    assert "trainer.learning_rate was 0.002 and is 0.5; use another hydra.run.dir" in sentence
+    assert "\n" not in sentence
+    train(tiny(*SHORT, "trainer.learning_rate=0.5", "trainer.resume=never"), tmp_path / "run")
+
+
+def test_a_recurrent_network_is_trained_and_not_exported(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    run = tiny(*SHORT)
+    export = dataclasses.replace(run.export, format=["hf"])
+    train(dataclasses.replace(run, model=LstmGeometry(300, 16, 24, 1), export=export), tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+
+    assert results["export"]["label"] == "not exportable"
+    assert not (tmp_path / "export" / "hf").exists()
+    assert {row["subject"] for row in results["by_length"]} == {"base", "extended"}
+
+
+def test_a_plan_says_which_subjects_there_are() -> None:
+    both = Plan("base", "method", is_changed=True, is_trained=True)
+    neither = Plan("base", "method", is_changed=False, is_trained=False)
+
+    assert both.untrained() == {"base": "base", "truncated": "base", "zero_shot": "method"}
+    assert neither.untrained() == {"base": "base", "truncated": "base"}
+    assert both.reasons() == {}
+    assert list(neither.reasons()) == ["zero_shot", "extended"]
+
+
+@pytest.mark.parametrize(("stage", "step"), [("base", 2), ("run", 3), ("run", 4)])
+def test_an_interrupted_run_ends_with_75_and_goes_on_bit_for_bit(
+    stage: str,
+    step: int,
+    tiny: Callable[..., Run],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tiny("+method=rope_interp", *SHORT)
+    train(run, tmp_path / "straight")
+    cut = dataclasses.replace(run, cache=str(tmp_path / "other"))
+    log_step = Journal.log_step
+
+    def log_and_signal(journal: Journal, row: dict[str, Any]) -> None:
+        log_step(journal, row)
+        if row["step"] == step and (journal.name == run.name) == (stage == "run"):
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Journal, "log_step", log_and_signal)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as raised:
+        train(cut, tmp_path / "cut")
+    monkeypatch.undo()
+    said = capsys.readouterr().out
+
+    assert raised.value.code == 75
+    assert f"hydra.run.dir={tmp_path / 'cut'}" in said
+    assert not (tmp_path / "cut" / "results.json").exists()
+    assert (tmp_path / "cut" / "metrics.jsonl").exists() == (stage == "run")
+    assert (tmp_path / "other" / "measured").exists() == (stage == "run"), "half a base is not measured"
+    train(cut, tmp_path / "cut")
+    assert metrics(tmp_path / "cut") == metrics(tmp_path / "straight")
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "straight")
+    saved = "checkpoints/step-00000004"
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        mine, theirs = (load_file(tmp_path / name / saved / file) for name in ("cut", "straight"))
+        assert mine.keys() == theirs.keys()
+        assert all(mine[name].equal(theirs[name]) for name in theirs)
+
+
+def test_the_program_exits_with_75_when_it_is_terminated_and_says_what_goes_on(
+    started: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    folder = tmp_path / "a folder"
+    words = ("trainer.steps=100000", "evaluation.lengths=[32,64]", "evaluation.subjects=[extended]")
+    with started("train", *words, f"hydra.run.dir='{folder}'") as process:
+        while process.poll() is None and not (folder / "metrics.jsonl").exists():
+            time.sleep(0.02)
+        process.terminate()
+        said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 75, said
+    (line,) = [line for line in said.splitlines() if line.startswith("interrupted")]
+    typed = shlex.split(line.split(": ", 1)[1])
+    assert typed[:3] == ["ctxext", "train", "base=none"]
+    assert typed[-2:] == ["evaluation.subjects=[extended]", f"hydra.run.dir={folder}"]
+    assert f"saved at step {len(metrics(folder))}" in said
+
+
+def test_the_tokenizer_is_kept_with_the_run(finished: Any) -> None:
+    assert Tokenizer.from_file(str(finished.folder / "tokenizer.json")).get_vocab_size() == 300

@@ -1,0 +1,214 @@
+"""Rows to train on: each found by its number, none across a document's border, every window once a time round."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from ctxext.data.corpus import Corpus, write_corpus
+from ctxext.data.documents import Document
+from ctxext.data.rows import Batch, Rows
+from ctxext.data.tokenizer import train_tokenizer
+from ctxext.refusal import Refusal
+
+TEXTS = [f"Text {i} says: " + " ".join(f"{i}.{j}" for j in range(3 + 7 * i)) for i in range(9)]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(TEXTS, 300)
+
+
+@pytest.fixture(scope="module")
+def corpus(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return write_corpus(tmp_path_factory.mktemp("text"), [Document(str(i), t) for i, t in enumerate(TEXTS)], tokenizer)
+
+
+@pytest.fixture(scope="module")
+def pairs(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    documents = [Document(str(i), text, target=f"answer {i}") for i, text in enumerate(TEXTS)]
+    return write_corpus(tmp_path_factory.mktemp("pairs"), documents, tokenizer)
+
+
+@pytest.fixture
+def rows(corpus: Corpus, tokenizer: Tokenizer) -> Rows:
+    return Rows(corpus, tokenizer, length=16, recall_share=0.3, seed=5)
+
+
+def same(first: Batch, second: Batch) -> bool:
+    names = ("tokens", "targets", "weights", "positions")
+    return first.samples == second.samples and all(
+        torch.equal(getattr(first, name), getattr(second, name)) for name in names
+    )
+
+
+def test_a_row_is_a_function_of_seed_and_number_alone(rows: Rows, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    forward = [rows.batch(number, 1) for number in range(200)]
+    other = Rows(corpus, tokenizer, 16, 0.3, seed=5)
+    backward = [other.batch(number, 1) for number in reversed(range(200))][::-1]
+
+    assert all(same(first, second) for first, second in zip(forward, backward, strict=True))
+    assert rows.batch(40, 30).samples == [sample for row in forward[40:70] for sample in row.samples]
+
+
+def test_another_seed_gives_other_rows(rows: Rows, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    other = Rows(corpus, tokenizer, 16, 0.3, seed=6)
+
+    assert not torch.equal(rows.batch(0, 20).tokens, other.batch(0, 20).tokens)
+    assert not np.array_equal(rows.lesson(0).tokens, other.lesson(0).tokens)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.29, 0.3, 0.57, 0.9, 1.0])
+def test_the_share_of_lessons_is_exact(share: float, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    rows = Rows(corpus, tokenizer, 16, share, seed=0)
+
+    counted = [rows.lessons(number) for number in range(1001)]
+    samples = rows.batch(0, 100).samples
+
+    assert [sum(sample.startswith("recall") for sample in samples)] == [round(100 * share)]
+    assert counted[1000] == round(1000 * share)
+    assert all(abs(lessons - number * share) <= 1 for number, lessons in enumerate(counted))
+
+
+def test_no_lesson_and_no_place_among_the_windows_is_left_out_or_met_twice(rows: Rows) -> None:
+    samples = Counter(rows.batch(0, 200).samples)
+
+    lessons = sorted(int(name.split("/")[1]) for name in samples if name.startswith("recall"))
+    assert lessons == list(range(60))
+    assert {samples[f"recall/{number}"] for number in lessons} == {1}
+
+
+def test_every_window_is_seen_once_each_time_round_and_in_another_order(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    rows = Rows(corpus, tokenizer, 16, 0.0, seed=0)
+    rounds = [rows.batch(time * rows.windows, rows.windows).samples for time in range(3)]
+
+    everything = {f"text/{window}" for window in range(rows.windows)}
+    assert all(len(names) == rows.windows and set(names) == everything for names in rounds)
+    assert len({tuple(names) for names in rounds}) == 3
+
+
+def test_the_windows_are_the_corpus(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    rows = Rows(corpus, tokenizer, 16, 0.0, seed=0)
+    batch = rows.batch(0, rows.windows)
+
+    for index, sample in enumerate(batch.samples):
+        start = int(sample.split("/")[1]) * 16
+        assert batch.tokens[index].tolist() == corpus.tokens[start : start + 16].tolist()
+        assert batch.targets[index].tolist() == corpus.tokens[start + 1 : start + 17].tolist()
+    assert len(corpus.tokens) - rows.windows * 16 - 1 in range(16)
+
+
+def owners(corpus: Corpus) -> list[int]:
+    """The document of each token, counted off document by document."""
+    return [index for index in range(len(corpus)) for _ in corpus.document(index)]
+
+
+def test_no_target_lies_across_a_border_and_every_other_one_counts(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    rows, owner = Rows(corpus, tokenizer, 16, 0.0, seed=0), owners(corpus)
+    batch = rows.batch(0, rows.windows)
+
+    for index, sample in enumerate(batch.samples):
+        start = int(sample.split("/")[1]) * 16
+        wanted = [float(owner[place] == owner[place + 1]) for place in range(start, start + 16)]
+        assert batch.weights[index].tolist() == wanted
+    assert (batch.weights == 0).any()
+
+
+def test_documents_are_told_apart_and_positions_restart_with_each(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    rows, owner = Rows(corpus, tokenizer, 16, 0.0, seed=0), owners(corpus)
+    batch = rows.batch(0, rows.windows)
+
+    assert batch.documents is not None
+    for index, sample in enumerate(batch.samples):
+        here = owner[int(sample.split("/")[1]) * 16 :][:16]
+        positions = [here[:place].count(here[place]) for place in range(16)]
+        assert batch.positions[index].tolist() == positions
+        assert batch.documents[index].tolist() == [document - here[0] for document in here]
+
+
+def test_documents_are_none_where_no_row_is_packed(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    assert Rows(corpus, tokenizer, 16, 1.0, seed=0).batch(0, 4).documents is None
+
+
+def test_of_pairs_only_the_answers_are_counted(pairs: Corpus, tokenizer: Tokenizer) -> None:
+    rows, owner = Rows(pairs, tokenizer, 16, 0.0, seed=0), owners(pairs)
+    batch = rows.batch(0, rows.windows)
+    counted: dict[int, list[int]] = {}
+    for index, sample in enumerate(batch.samples):
+        start = int(sample.split("/")[1]) * 16
+        for place in range(16):
+            if batch.weights[index, place]:
+                counted.setdefault(owner[start + place + 1], []).append(start + place + 1)
+
+    whole = [index for index in range(len(pairs)) if pairs.starts[index + 1] <= rows.windows * 16 + 1]
+    for index in whole:
+        ids = pairs.tokens[sorted(counted[index])].tolist()
+        assert tokenizer.decode(ids, skip_special_tokens=False) == f"answer {index}<|endoftext|>"
+
+
+@pytest.mark.parametrize("length", [16, 40, 64, 301])
+def test_a_lesson_fills_its_row_and_ends_with_an_answer(length: int, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    rows = Rows(corpus, tokenizer, length, 1.0, seed=0)
+    batch = rows.batch(0, 20)
+
+    assert batch.tokens.shape == batch.weights.shape == (20, length)
+    assert (batch.weights == 1).all()
+    for index in range(20):
+        text = tokenizer.decode([*batch.tokens[index].tolist(), int(batch.targets[index, -1])])
+        assert text[-1] == "."
+        assert text[-6:-1].isdecimal()
+
+
+def test_a_lesson_asks_what_it_states(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    row = Rows(corpus, tokenizer, 600, 1.0, seed=0).lesson(3)
+
+    text = tokenizer.decode(row.tokens.tolist())
+    stated = dict(
+        part.split(" is ")[:2] for part in text.replace("Recall: the", "Recall: The").split("The code of ")[1:]
+    )
+    asked = text.split("Recall: the code of ")[1:]
+    assert asked
+    for question in asked:
+        name, answer = question.split(" is ")
+        assert stated[name][:5] == answer[:5]
+
+
+@pytest.fixture
+def packed(rows: Rows) -> Batch:
+    """Five rows of which some hold several documents."""
+    return next(batch for batch in map(rows.batch, range(100), [5] * 100) if batch.documents is not None)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9])
+def test_the_parts_are_the_batch(count: int, packed: Batch) -> None:
+    batch = packed
+    parts = list(batch.parts(count))
+
+    assert len(parts) == min(count, 5)
+    assert all(part.samples for part in parts)
+    assert [sample for part in parts for sample in part.samples] == batch.samples
+    for name in ("tokens", "targets", "weights", "positions", "documents"):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
+
+
+def test_a_batch_goes_to_a_device_whole(packed: Batch) -> None:
+    batch = packed.to(torch.device("meta"))
+
+    assert batch.documents is not None
+    for array in (batch.tokens, batch.targets, batch.weights, batch.positions, batch.documents):
+        assert array.device.type == "meta"
+
+
+def test_a_text_shorter_than_a_row_is_refused_unless_lessons_stand_in(
+    corpus: Corpus, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    with pytest.raises(Refusal, match=r"the training split holds \d+ tokens, fewer than one row of 9000"):
+        Rows(corpus, tokenizer, 9000, 0.5, seed=0)
+    empty = write_corpus(tmp_path, [], tokenizer)
+
+    assert len(Rows(empty, tokenizer, 64, 1.0, seed=0).batch(0, 2).samples) == 2
+    with pytest.raises(Refusal, match="2 tokens or more"):
+        Rows(corpus, tokenizer, 1, 0.5, seed=0)

@@ -1,0 +1,95 @@
+"""What is scored: a network whose weights show in its logits, a corpus of uneven documents, and an oracle."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from ctxext.attention.softmax import Softmax
+from ctxext.data.corpus import Corpus, write_corpus
+from ctxext.data.documents import Document
+from ctxext.data.tokenizer import train_tokenizer
+from ctxext.evaluation.settings import Evaluation
+from ctxext.mask.causal import Causal
+from ctxext.model.geometry import DecoderGeometry, Geometry
+from ctxext.position.rope import Rope
+from ctxext.seams import Attention, Mask, Position
+from ctxext.tasks import recall
+
+TEXTS = [recall.document(0, index, words=30 + 12 * index) for index in range(8)]
+GEOMETRY = DecoderGeometry(320, 24, 32, 2, 4, 2, 6, True, 1e-5)
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Tokenizer:
+    return train_tokenizer(TEXTS, 320)
+
+
+@pytest.fixture(scope="session")
+def corpus(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    return write_corpus(tmp_path_factory.mktemp("text"), [Document(str(i), t) for i, t in enumerate(TEXTS)], tokenizer)
+
+
+@pytest.fixture(scope="session")
+def pairs(tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    documents = [Document(str(i), text, target=f"{i} is it.") for i, text in enumerate(TEXTS)]
+    folder: Path = tmp_path_factory.mktemp("pairs")
+    return write_corpus(folder, documents, tokenizer)
+
+
+def make_network(
+    position: Position | None = None,
+    mask: Mask | None = None,
+    attention: Attention | None = None,
+    geometry: Geometry = GEOMETRY,
+) -> nn.Module:
+    """Return a network with weights large enough that every part of it shows."""
+    network = geometry.build(position or Rope(10000.0), mask or Causal(), attention or Softmax())
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            noise = torch.randn(parameter.shape, generator=draw)
+            parameter.copy_(0.3 * noise if parameter.dim() > 1 else 1 + 0.2 * noise)
+    return network.eval()
+
+
+@pytest.fixture(scope="session")
+def network_of() -> Callable[..., nn.Module]:
+    return make_network
+
+
+@pytest.fixture(scope="session")
+def network() -> nn.Module:
+    return make_network()
+
+
+@pytest.fixture
+def settings() -> Evaluation:
+    return Evaluation([16, 32, 48, 96], 10, 4, ["base"], [], [0.0, 1.0], 4, 0, 512)
+
+
+Oracle = Callable[[nn.Module, Tensor, int, int], tuple[Tensor, Tensor]]
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Oracle:
+    """Brute force with stride 1: a pass of its own for every target, over at most `reach` tokens, in doubles."""
+
+    @torch.no_grad()
+    def score(model: nn.Module, windows: Tensor, scored: int, reach: int) -> tuple[Tensor, Tensor]:
+        nll = torch.zeros(windows.shape[0], scored, dtype=torch.float64)
+        hit = torch.zeros(windows.shape[0], scored, dtype=torch.bool)
+        for row, window in enumerate(windows.tolist()):
+            for column, target in enumerate(range(len(window) - scored, len(window))):
+                context = torch.tensor([window[:target][-reach:]])
+                last = model.hidden(context, torch.arange(context.shape[1])[None])[0, -1]  # type: ignore[operator]
+                weight, bias = model.unembedding  # type: ignore[misc]
+                logits = weight.double() @ last.double() + (0 if bias is None else bias.double())
+                nll[row, column] = -torch.log_softmax(logits, 0)[window[target]]
+                hit[row, column] = int(logits.argmax()) == window[target]
+        return nll, hit
+
+    return score

@@ -1,0 +1,86 @@
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ctxext.kernels import loss as kernel
+from ctxext.kernels.loss import fused_loss, token_scores
+
+
+def problem(rows: int, width: int = 7, vocabulary: int = 13, dtype=torch.float32) -> tuple[Tensor, ...]:
+    """Return hidden rows, weight, bias, targets and row weights, some of them 0."""
+    draw = torch.Generator().manual_seed(rows)
+    hidden, weight = torch.randn(rows, width, generator=draw), torch.randn(vocabulary, width, generator=draw)
+    bias, targets = torch.randn(vocabulary, generator=draw), torch.randint(vocabulary, (rows,), generator=draw)
+    weights = torch.rand(rows, generator=draw) * (torch.rand(rows, generator=draw) > 0.3)
+    weights[0] = 0.5
+    return *(tensor.to(dtype).requires_grad_() for tensor in (hidden, weight, bias)), targets, weights
+
+
+@pytest.mark.parametrize("rows", [1, 3, 8, 9, 16, 17, 31])
+@pytest.mark.parametrize("has_bias", [True, False], ids=["bias", "no bias"])
+def test_loss_and_gradients_are_those_of_cross_entropy_across_chunk_borders(rows, has_bias, monkeypatch):
+    monkeypatch.setattr(kernel, "CHUNK", 8)
+    hidden, weight, bias, targets, weights = problem(rows)
+    leaves = [hidden, weight, bias] if has_bias else [hidden, weight]
+    found = fused_loss(hidden, weight, bias if has_bias else None, targets, weights)
+    logits = hidden @ weight.T + (bias if has_bias else 0)
+    meant = (cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
+    torch.testing.assert_close(found, meant)
+    # The factor 3 is what comes from above: a scaled or accumulated loss.
+    for one, other in zip(torch.autograd.grad(3 * found, leaves), torch.autograd.grad(3 * meant, leaves), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_gradient_at_the_logits_is_p_minus_onehot():
+    rows = 5
+    # With hidden = identity, weight.T is the matrix of logits, so that the weight's gradient is theirs.
+    logits = torch.randn(rows, 11, generator=torch.Generator().manual_seed(0))
+    targets, weights = torch.tensor([0, 10, 3, 3, 7]), torch.tensor([1.0, 0.0, 2.0, 0.5, 0.5])
+    weight = logits.T.contiguous().requires_grad_()
+    bias = torch.zeros(11, requires_grad=True)
+    fused_loss(torch.eye(rows), weight, bias, targets, weights).backward()
+    meant = torch.empty(rows, 11)
+    for row in range(rows):
+        exponentials = [2.718281828459045**value for value in logits[row].tolist()]
+        for token in range(11):
+            probability = exponentials[token] / sum(exponentials)
+            meant[row, token] = (probability - (token == targets[row].item())) * weights[row].item() / 4.0
+    torch.testing.assert_close(weight.grad.T, meant)
+    torch.testing.assert_close(bias.grad, meant.sum(dim=0), atol=1e-6, rtol=1e-5)
+
+
+def test_logits_that_overflow_an_exponential_give_a_finite_loss():
+    hidden = torch.tensor([[300.0], [-300.0]], requires_grad=True)
+    weight = torch.tensor([[1.0], [-1.0], [0.0]], requires_grad=True)
+    found = fused_loss(hidden, weight, None, torch.tensor([0, 0]), torch.ones(2))
+    assert found.item() == pytest.approx(300.0)  # (0 + 600) / 2
+    found.backward()
+    assert hidden.grad.isfinite().all()
+    assert weight.grad.isfinite().all()
+
+
+def test_bfloat16_rows_give_the_loss_of_single_precision_nearly():
+    hidden, weight, bias, targets, weights = problem(20, dtype=torch.bfloat16)
+    found = fused_loss(hidden, weight, bias, targets, weights)
+    assert found.dtype == torch.float32
+    exact = fused_loss(hidden.float(), weight.float(), bias.float(), targets, weights)
+    torch.testing.assert_close(found, exact, rtol=0.01, atol=0)
+    found.backward()
+    assert [leaf.grad.dtype for leaf in (hidden, weight, bias)] == [torch.bfloat16] * 3
+
+
+def test_token_scores_are_nats_of_each_target_and_sum_to_one_as_probabilities():
+    hidden, weight, bias, targets, _ = problem(19)
+    nll, _ = token_scores(hidden, weight, bias, targets)
+    torch.testing.assert_close(nll, cross_entropy(hidden @ weight.T + bias, targets, reduction="none").detach())
+    every = [token_scores(hidden, weight, bias, torch.full_like(targets, token))[0] for token in range(13)]
+    torch.testing.assert_close(torch.stack(every).neg().exp().sum(dim=0), torch.ones(19))
+
+
+@pytest.mark.parametrize("chunk", [2, 1024])
+def test_a_target_hits_where_it_is_likeliest_and_of_equals_only_the_lowest_id_hits(chunk, monkeypatch):
+    monkeypatch.setattr(kernel, "CHUNK", chunk)
+    logits = torch.tensor([[1.0, 3.0, 3.0, 2.0]] * 4 + [[0.0] * 4] * 4)
+    _, hit = token_scores(torch.eye(8), logits.T.contiguous(), None, torch.tensor([0, 1, 2, 3] * 2))
+    assert hit.tolist() == [False, True, False, False, True, False, False, False]

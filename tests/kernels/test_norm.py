@@ -1,0 +1,39 @@
+import pytest
+import torch
+from torch.nn.functional import rms_norm
+
+from ctxext.kernels.norm import Normalise, RmsNorm
+
+
+@pytest.mark.parametrize("shape", [(5,), (1, 7), (3, 2, 9)])
+@pytest.mark.parametrize("epsilon", [1e-5, 0.5])
+def test_outputs_and_gradients_are_those_of_torch(shape, epsilon):
+    draw = torch.Generator().manual_seed(0)
+    norm = RmsNorm(shape[-1], epsilon)
+    norm.weight.data = torch.randn(shape[-1], generator=draw)
+    x, towards = torch.randn(shape, generator=draw).requires_grad_(), torch.randn(shape, generator=draw)
+    found, meant = norm(x), rms_norm(x, shape[-1:], norm.weight, epsilon)
+    torch.testing.assert_close(found, meant)
+    leaves = (x, norm.weight)
+    one, other = torch.autograd.grad(found, leaves, towards), torch.autograd.grad(meant, leaves, towards)
+    torch.testing.assert_close(one, other)
+
+
+def test_the_gradient_is_that_of_finite_differences_in_double_precision():
+    draw = torch.Generator().manual_seed(1)
+    x = torch.randn(3, 5, dtype=torch.float64, generator=draw).requires_grad_()
+    weight = torch.randn(5, dtype=torch.float64, generator=draw).requires_grad_()
+    assert torch.autograd.gradcheck(lambda *leaves: Normalise.apply(*leaves, 1e-5), (x, weight))
+
+
+def test_bfloat16_is_normalised_in_single_precision():
+    x = torch.full((1, 4096), 3.0, dtype=torch.bfloat16)  # a bfloat16 sum of 4096 squares would be wrong by far
+    found = RmsNorm(4096, 1e-5)(x)
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), torch.ones(1, 4096), rtol=0, atol=0.005)
+
+
+def test_a_row_of_zeros_stays_zero():
+    x = torch.zeros(2, 4, requires_grad=True)
+    RmsNorm(4, 1e-5)(x).sum().backward()
+    assert x.grad.isfinite().all()

@@ -1,0 +1,253 @@
+"""What must hold for every legal composition of a position, a mask and an attention mechanism."""
+
+from dataclasses import fields, replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from ctxext.attention.log_n import LogN
+from ctxext.attention.self_extend import SelfExtend
+from ctxext.attention.softmax import Softmax
+from ctxext.mask.causal import Causal
+from ctxext.mask.sinks import Sinks
+from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.model.decoder import Decoder
+from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
+from ctxext.position.alibi import Alibi
+from ctxext.position.nope import Nope
+from ctxext.position.rope import Rope
+from ctxext.position.sinusoidal import Sinusoidal
+from ctxext.seams import Attention, Mask, Position
+
+LLAMA = DecoderGeometry(
+    vocab_size=67,
+    hidden_size=24,
+    intermediate_size=40,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=8,
+    tie_word_embeddings=True,
+    rms_norm_eps=1e-5,
+)
+VANILLA = VanillaGeometry(67, 32, 40, 2, 4, 1e-5)
+LENGTH = 60
+TRAINED = 16  # of every small composition
+# What switches a method off, by field, for every length up to `LENGTH`.
+NEUTRAL = {"factor": 1.0, "attention_factor": 1.0, "window": LENGTH, "group": 1, "trained_length": LENGTH}
+# Whose scores depend on distances alone.
+RELATIVE = (Rope, Alibi, Nope), (Causal, SlidingWindow), (Softmax, LogN)
+
+
+def decoder(position: Position, mask: Mask, attention: Attention, geometry=LLAMA) -> Decoder:
+    """Return a decoder whose weights are large enough that every method shows, the same in every call."""
+    torch.manual_seed(0)
+    network = geometry.build(position, mask, attention)
+    draw = torch.Generator().manual_seed(1)
+    for parameter in network.parameters():
+        parameter.data.normal_(mean=float(parameter.dim() < 2), std=0.3, generator=draw)
+    return network
+
+
+def tokens(rows: int = 1, length: int = LENGTH) -> Tensor:
+    """Return random tokens [rows, length]."""
+    return torch.randint(LLAMA.vocab_size, (rows, length), generator=torch.Generator().manual_seed(2))
+
+
+def places(like: Tensor) -> Tensor:
+    """Return the positions of single documents."""
+    return torch.arange(like.shape[1]).expand(like.shape)
+
+
+def hidden(network: Decoder, ids: Tensor) -> Tensor:
+    """Return the hidden states of single documents."""
+    return network.hidden(ids, places(ids))
+
+
+def test_no_output_has_a_gradient_at_a_later_embedding(composition):
+    network, ids = decoder(*composition[1:]), tokens()
+    embedded: list[Tensor] = []
+    network.embed_tokens.register_forward_hook(lambda module, inputs, output: embedded.append(output))
+    outputs = hidden(network, ids)
+    for last in (0, TRAINED - 1, TRAINED, 37):
+        (gradient,) = torch.autograd.grad(outputs[:, last].sin().sum(), embedded[0], retain_graph=True)
+        assert gradient[:, last].any()
+        assert not gradient[:, last + 1 :].any()
+
+
+def test_later_tokens_leave_earlier_outputs_as_they_are_to_the_bit(composition):
+    network, ids = decoder(*composition[1:]), tokens()
+    before = hidden(network, ids)
+    for first in (1, TRAINED, 41):
+        changed = ids.clone()
+        changed[:, first:] = (changed[:, first:] + 1) % LLAMA.vocab_size
+        after = hidden(network, changed)
+        assert torch.equal(before[:, :first], after[:, :first])
+        assert not torch.equal(before[:, first], after[:, first])
+
+
+def test_reading_in_chunks_through_the_cache_gives_what_reading_at_once_gives(composition):
+    network, ids = decoder(*composition[1:]), tokens(rows=2)
+    cache, read = network.new_cache(), []
+    for start, stop in [(0, 13), (13, 22), *((at, at + 1) for at in range(22, LENGTH))]:
+        read.append(network.hidden(ids[:, start:stop], places(ids)[:, start:stop], cache=cache))
+    torch.testing.assert_close(torch.cat(read, dim=1), hidden(network, ids), rtol=1e-3, atol=1e-4)
+
+
+def test_a_repeated_cache_goes_on_as_each_of_its_rows(composition):
+    network, ids = decoder(*composition[1:]), tokens(rows=2)
+    cache = network.new_cache()
+    network.hidden(ids[:, :-3], places(ids)[:, :-3], cache=cache)
+    endings = tokens(rows=6, length=3)
+    whole = torch.cat((ids[:, :-3].repeat_interleave(3, dim=0), endings), dim=1)
+    ended = network.hidden(endings, places(whole)[:, -3:], cache=cache.repeat(3))
+    torch.testing.assert_close(ended, hidden(network, whole)[:, -3:], rtol=1e-3, atol=1e-4)
+    assert cache.positions.shape == (2, LENGTH - 3)  # what was repeated is left as it was
+
+
+def test_packed_documents_are_read_as_if_alone(composition):
+    network, ids, lengths = decoder(*composition[1:]), tokens(), (5, 1, 34, 20)
+    positions = torch.cat([torch.arange(length) for length in lengths])[None]
+    documents = torch.repeat_interleave(torch.arange(4), torch.tensor(lengths))[None]
+    packed = network.hidden(ids, positions, documents).split(lengths, dim=1)
+    for found, alone in zip(packed, ids.split(lengths, dim=1), strict=True):
+        torch.testing.assert_close(found, hidden(network, alone), rtol=1e-3, atol=1e-4)
+
+
+def test_a_row_does_not_depend_on_the_others_of_its_batch(composition):
+    network, ids = decoder(*composition[1:]), tokens(rows=3)
+    others = ids.clone()
+    others[[0, 2]] = (others[[0, 2]] + 1) % LLAMA.vocab_size
+    assert torch.equal(hidden(network, ids)[1], hidden(network, others)[1])
+    torch.testing.assert_close(hidden(network, ids)[1:2], hidden(network, ids[1:2]), rtol=1e-3, atol=1e-4)
+
+
+def test_only_distances_count_for_relative_compositions(composition):
+    relative = all(isinstance(member, known) for member, known in zip(composition[1:], RELATIVE, strict=True))
+    network, ids = decoder(*composition[1:]), tokens()
+    here, shifted = hidden(network, ids), network.hidden(ids, places(ids) + 5)
+    if relative:
+        torch.testing.assert_close(here, shifted, rtol=1e-3, atol=1e-4)
+    else:
+        assert not torch.allclose(here, shifted, rtol=1e-3, atol=1e-4)
+
+
+def test_saved_weights_give_the_same_bits_in_another_network(composition):
+    network, ids = decoder(*composition[1:]), tokens()
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    other = LLAMA.build(*composition[1:])
+    assert not torch.equal(hidden(network, ids), hidden(other, ids))
+    other.load_state_dict(state)
+    assert torch.equal(hidden(network, ids), hidden(other, ids))
+
+
+def effect(slot: str, member: Position | Mask | Attention) -> None:
+    """Check that `member` changes what is read beyond the trained length, and nothing once it is neutral."""
+    base = member.base()
+    if base == member:
+        pytest.skip("it extends nothing: a model is trained with it")
+    choice = {"position": Rope(10000.0), "mask": Causal(), "attention": Softmax(), slot: base}
+    untouched, ids = decoder(**choice), tokens()
+    expected = hidden(untouched, ids)
+    found = hidden(untouched.reading(**{**choice, slot: member}), ids)
+    assert not torch.allclose(found[:, TRAINED:], expected[:, TRAINED:], rtol=1e-2, atol=1e-2)
+    off = {field.name: NEUTRAL[field.name] for field in fields(member) if field.name in NEUTRAL}
+    assert off, "name in NEUTRAL what switches it off"
+    assert torch.equal(hidden(untouched.reading(**{**choice, slot: replace(member, **off)}), ids), expected)
+
+
+def test_a_position_has_an_effect_and_none_when_it_is_neutral(each_position):
+    effect("position", each_position)
+
+
+def test_a_mask_has_an_effect_and_none_when_it_is_neutral(each_mask):
+    effect("mask", each_mask)
+
+
+def test_an_attention_mechanism_has_an_effect_and_none_when_it_is_neutral(each_attention):
+    effect("attention", each_attention)
+
+
+@pytest.mark.parametrize("member", [LogN(TRAINED), SelfExtend(TRAINED, 4)])
+def test_what_extends_attention_leaves_lengths_within_its_reach_to_the_bit(member):
+    untouched = decoder(Rope(10000.0), Causal(), Softmax())
+    extended = untouched.reading(Rope(10000.0), Causal(), member)
+    for length, same in ((TRAINED - 1, True), (TRAINED, True), (TRAINED + 1, False)):
+        ids = tokens(length=length)
+        assert torch.equal(hidden(untouched, ids), hidden(extended, ids)) is same
+
+
+@pytest.mark.parametrize("member", [SlidingWindow(TRAINED), Sinks(TRAINED, 2)])
+def test_a_window_changes_nothing_up_to_its_size_and_something_one_token_later(member):
+    untouched = decoder(Rope(10000.0), Causal(), Softmax())
+    windowed = untouched.reading(Rope(10000.0), member, Softmax())
+    assert torch.equal(hidden(untouched, tokens(length=TRAINED)), hidden(windowed, tokens(length=TRAINED)))
+    ids = tokens(length=TRAINED + 4)
+    assert not torch.equal(hidden(untouched, ids)[:, -1], hidden(windowed, ids)[:, -1])
+
+
+def test_a_reading_shares_the_weights_and_leaves_the_seams_of_the_first():
+    network = decoder(Rope(10000.0), Causal(), Softmax())
+    other = network.reading(Alibi(), SlidingWindow(3), LogN(8))
+    assert all(a is b for a, b in zip(network.parameters(), other.parameters(), strict=True))
+    assert (network.position, network.mask, network.attention) == (Rope(10000.0), Causal(), Softmax())
+    assert (other.position, other.mask, other.attention) == (Alibi(), SlidingWindow(3), LogN(8))
+
+
+def test_each_layer_has_the_member_that_answers_for_it():
+    class Alternating(Causal):
+        def layer(self, index: int, count: int) -> Mask:
+            return SlidingWindow(count) if index % 2 else Causal()
+
+    network = decoder(Rope(10000.0), Alternating(), Softmax())
+    assert [mask for _, mask, _ in network.members] == [Causal(), SlidingWindow(2)]
+    uniform = network.reading(Rope(10000.0), Causal(), Softmax())
+    assert not torch.equal(hidden(network, tokens()), hidden(uniform, tokens()))
+
+
+def test_parameters_have_the_names_of_llama_without_its_prefix():
+    layer = [f"self_attn.{p}_proj" for p in "qkvo"] + [f"mlp.{p}_proj" for p in ("gate", "up", "down")]
+    layer += ["input_layernorm", "post_attention_layernorm"]
+    names = {"embed_tokens.weight", "norm.weight"} | {f"layers.{i}.{part}.weight" for i in range(2) for part in layer}
+    member = Rope(10000.0), Causal(), Softmax()
+    assert set(LLAMA.build(*member).state_dict()) == names
+    untied = replace(LLAMA, tie_word_embeddings=False).build(*member)
+    assert set(untied.state_dict()) == names | {"lm_head.weight"}
+    assert untied.unembedding[0] is untied.lm_head.weight
+    tied = LLAMA.build(*member)
+    assert tied.unembedding[0] is tied.embed_tokens.weight
+
+
+def test_the_decoder_gives_the_logits_of_llama():
+    transformers = pytest.importorskip("transformers")
+    sizes = {field.name: getattr(LLAMA, field.name) for field in fields(LLAMA)}
+    config = transformers.LlamaConfig(**sizes, rope_parameters={"rope_type": "default", "rope_theta": 10000.0})
+    llama = transformers.LlamaForCausalLM(config).eval()
+    network, ids = decoder(Rope(10000.0), Causal(), Softmax()), tokens(rows=2)
+    llama.model.load_state_dict(network.state_dict())
+    weight, bias = network.unembedding
+    assert bias is None
+    with torch.no_grad():
+        torch.testing.assert_close(hidden(network, ids) @ weight.T, llama(ids).logits, rtol=1e-4, atol=1e-3)
+
+
+def test_the_vanilla_transformer_reads_causally_and_through_its_cache():
+    network, ids = decoder(Sinusoidal(10000.0), Causal(), Softmax(), VANILLA), tokens()
+    whole, cache = hidden(network, ids), network.new_cache()
+    parts = [network.hidden(ids[:, at : at + 20], places(ids)[:, at : at + 20], cache=cache) for at in (0, 20, 40)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-3, atol=1e-4)
+    changed = ids.clone()
+    changed[:, 33:] = 0
+    assert torch.equal(hidden(network, changed)[:, :33], whole[:, :33])
+    assert network.unembedding[0] is network.embed_tokens.weight
+
+
+def test_fresh_weights_predict_every_token_alike():
+    torch.manual_seed(0)
+    network = replace(LLAMA, vocab_size=512).build(Rope(10000.0), Causal(), Softmax())
+    ids = tokens()
+    logits = hidden(network, ids) @ network.unembedding[0].T
+    assert torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:]).item() == pytest.approx(
+        6.238, abs=0.1
+    )  # ln 512
