@@ -37,9 +37,9 @@ STAGES = {
         "evaluate a run or a Hugging Face folder; any method, no training",
         "ctxext.commands.evaluate:evaluate",
         (
-            "ctxext eval +method=yarn",
+            "ctxext eval +method=yarn dataset=stdlib",
             "ctxext eval run=outputs/rope_interp/2030-01-31_12-00-00 evaluation.documents=200",
-            "ctxext eval -m +method=rope_interp,rope_ntk,yarn context_length=512,1024",
+            "ctxext eval -m +method=rope_interp,rope_ntk,yarn context_length=512,1024 dataset=stdlib",
         ),
     ),
     "export": Stage(

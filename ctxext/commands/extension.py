@@ -39,7 +39,11 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
     probe = make_probe(network, run, data)
     if progress.step < run.trainer.steps:
         settings = f"{run.trainer.steps} steps of {run.trainer.batch_tokens} tokens"
-        journal.say(f"train  at {run.context_length} tokens, {settings}")
+        lessons = f", {run.dataset.recall_share:.0%} of the rows lessons in look-up" if run.dataset.recall_share else ""
+        journal.say(f"train  at {run.context_length} tokens, {settings}{lessons}")
+        if run.trainer.compile:
+            for block in getattr(network, "layers", ()):
+                block.compile()
         with journal.steps(progress.step + 1, run.trainer.steps) as line:
 
             def log(row: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ctxext.commands.sweep import FAILURE, Outcome, verdict
+from ctxext.commands.sweep import Outcome, verdict
 from ctxext.config import lengths
 from ctxext.config.folders import CONFIG_DIR
 from ctxext.config.mistakes import sentence
@@ -59,8 +59,7 @@ class Errand:
         number = int(ours.job.num) if ours.mode == RunMode.MULTIRUN else 0
         if self.is_sweep:
             self.announce(f"[{number + 1}/{self.planned}] {' '.join(overrides)} -> {folder}")
-        (folder / FAILURE).unlink(missing_ok=True)
-        status, said = "interrupted", ""
+        status, said, was_there = "interrupted", "", (folder / FILE).is_file()
         try:
             config = settled(self.command, config, overrides)
             self.carry_out(config, folder)
@@ -73,15 +72,24 @@ class Errand:
         finally:
             outcome = Outcome(number, config.name, config.context_length, folder, status, said)
             self.outcomes.append(outcome)
-            if status != "done":
+            if not (was_there and status == "refused"):  # then the folder is that of an earlier run
                 outcome.record()
 
     def carry_out(self, config: DictConfig, folder: Path) -> None:
-        """Build the run of `config`, keep the config in `folder`, and call the stage."""
-        run = built(config)
+        """Build the run of `config`, keep the config in `folder`, and call the stage.
+
+        A run that is refused leaves the config of the run that the folder already held.
+        """
+        run, file = built(config), folder / FILE
+        earlier = file.read_bytes() if file.is_file() else b""
         write_config(config, folder)
         module, _, function = self.stage.partition(":")
-        getattr(importlib.import_module(module), function)(run, folder)
+        try:
+            getattr(importlib.import_module(module), function)(run, folder)
+        except Refusal:
+            if earlier:
+                file.write_bytes(earlier)
+            raise
 
 
 current: list[Errand] = []

@@ -24,6 +24,9 @@ def saved_network(run: Run, journal: Journal) -> tuple[Any, Tokenizer]:
         return network.eval().to(device_of(run)), load_tokenizer(tokenizer_file(base_folder(run.base.path)))
     folder = Path(run.run)
     newest = checkpoint.newest(folder / "checkpoints", journal.say)
+    if newest is None and run.base.path and run.trainer.steps == 0:
+        network = read_base(run).reading(run.position, run.mask, run.attention)
+        return network.eval().to(device_of(run)), load_tokenizer(folder / TOKENIZER)
     if newest is None:
         raise Refusal(f"run={run.run}: it holds no checkpoint that can be loaded; it was not trained, or not saved")
     network = run.model.build(run.position, run.mask, run.attention)

@@ -25,9 +25,13 @@ class Outcome:
     sentence: str = ""
 
     def record(self) -> None:
-        """Write a job that isn't done into its folder."""
+        """Write a job that isn't done into its folder, or take away what an earlier try left there."""
+        file = self.folder / FAILURE
+        if self.status == "done":
+            file.unlink(missing_ok=True)
+            return
         said = asdict(self) | {"folder": str(self.folder)}
-        (self.folder / FAILURE).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 
 def verdict(error: Exception) -> tuple[str, str]:
@@ -56,7 +60,10 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def headline(folder: Path) -> tuple[str, str]:
-    """Return nll and passkey accuracy of the extended model at the target length, each empty if not measured."""
+    """Return nll and passkey accuracy at the target length, each empty if not measured.
+
+    They are those of the extended model; of the untrained one, or of the base, where there is no other.
+    """
     with suppress(OSError, ValueError, KeyError, TypeError):
         results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
         target = results["lengths"]["target"]
@@ -67,8 +74,11 @@ def headline(folder: Path) -> tuple[str, str]:
 
 
 def at_target(rows: list[dict[str, Any]], target: int) -> list[dict[str, Any]]:
-    """Return the `rows` of the extended model at length `target`."""
-    return [row for row in rows if row["subject"] == "extended" and row["length"] == target]
+    """Return the `rows` at length `target` of the subject that stands for the job."""
+    there = [row for row in rows if row["length"] == target]
+    known = {row["subject"] for row in there}
+    subject = next((name for name in ("extended", "zero_shot", "base") if name in known), "")
+    return [row for row in there if row["subject"] == subject]
 
 
 def mean(counted: list[tuple[float, int]]) -> str:

@@ -24,7 +24,7 @@ from ctxext.training.signals import listening
 def train(run: Run, folder: Path) -> None:
     """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache."""
     device_of(run)  # refused before anything slow
-    with Journal(folder, run.name) as journal, lock(folder, journal.say), listening() as stop:
+    with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
         for note in notes(run):
             journal.say(note)
         data = prepared(run, journal)

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from ctxext.refusal import Refusal, require
 
-FREE = re.compile(r"(\+{0,2}(?:dataset\.path|base\.path|run))=(.*)", re.DOTALL)
+FREE = re.compile(r"(\+{0,2}(?:dataset\.path|base\.path|run|hydra\.run\.dir))=(.*)", re.DOTALL)
 TAKES_A_WORD = {
     "--experimental-rerun",
     "--package",

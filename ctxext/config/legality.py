@@ -135,7 +135,7 @@ def factors(run: Run) -> Iterator[str]:
         factor, derived = run.position.factor, quotient(run.context_length, run.base.trained_length)
         if factor != derived:
             lengths = f"context_length / base.trained_length is {derived:g}"
-            yield f"position.factor={factor:g} was typed and is used; {lengths}"
+            yield f"position.factor={factor:g} is used, although {lengths}"
         if factor == 1:
             yield f"{chosen(run, 'position')} at factor 1 is exactly position=rope"
 

@@ -64,7 +64,7 @@ def choose_windows(
     require(
         len(eligible) > 0,
         f"{key} needs documents held out of {length} tokens or more, and the longest has {spans.max(initial=0)}; "
-        f"change {key}, or take longer documents",
+        f"change {key}, or take longer documents, or more of them into the split",
     )
     if corpus.targets is not None:
         end_point = last_end  # where the answer stands

@@ -19,7 +19,7 @@ from ctxext.maths.intervals import wilson
 from ctxext.tasks import passkey
 from ctxext.tasks.passkey import Sample
 
-METRIC = "accuracy (rank 0 of 10 by summed log-likelihood)"
+METRIC = "accuracy"
 
 
 def passkey_samples(settings: Evaluation, length: int, encode: Callable[[str], list[int]]) -> list[Sample]:

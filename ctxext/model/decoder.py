@@ -17,7 +17,6 @@ from ctxext.model.cache import DecoderCache
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
 from ctxext.seams import Attention, Mask, Places, Position
 
-
 SPREAD = 0.64
 """Weights are drawn with SPREAD / sqrt(hidden size): the usual 0.02 at 1024."""
 LOOK_BACK = 4.0

@@ -27,8 +27,12 @@ def against_base(results: Measured, subject: str) -> list[str]:
     within = [point for point in points if point[0] <= trained]
     if within:
         worst = max(within, key=lambda point: point[1])
-        price = f"costs {worst[1]:.3f}" if worst[1] > 0 else f"costs nothing (gains {-worst[1]:.3f})"
-        sentences.append(f"At lengths up to {trained} it {price} nats at most, at {worst[0]}.")
+        price = (
+            f"costs up to {worst[1]:.3f} nats"
+            if worst[1] > 0
+            else f"costs nothing, and gains {-worst[1]:.3f} nats or more"
+        )
+        sentences.append(f"At lengths up to {trained} it {price} (at {worst[0]}).")
     return sentences
 
 

@@ -1,6 +1,6 @@
 """Passkey retrieval: one fact in a haystack of filler, its code ranked among ten.
 
-filler. filler. The code of Ada is treaty vessel. filler. ... Recall: the code of Ada is ->  treaty vessel. | labor peace. | ...
+filler. The code of Ada is treaty vessel. filler. ... Recall: the code of Ada is ->  treaty vessel. | labor peace. | ...
 """
 
 from collections.abc import Callable
