@@ -14,7 +14,7 @@ install: .venv/installed  ## make .venv with all that the tests need
 	touch $@
 
 demo: install  ## extend the shipped base to four times its length, and show what that did
-	$(BIN)/ctxext train +method=rope_interp
+	$(BIN)/ctxext train -m +method=rope_interp,yarn trainer.steps=30 evaluation.lengths=[128,256,512,1024]
 
 test: install  ## run the whole test suite
 	$(BIN)/python -m pytest

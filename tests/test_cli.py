@@ -121,6 +121,20 @@ def test_help_of_a_command_shows_three_examples(
     assert capsys.readouterr().out.count(f"  ctxext {command}") == 3
 
 
+EXAMPLES = [example for name in ("train", "prepare") for example in cli.STAGES[name].examples]
+
+
+@pytest.mark.parametrize("example", [*EXAMPLES, cli.STAGES["eval"].examples[0], cli.STAGES["eval"].examples[2]])
+def test_every_example_that_needs_no_earlier_run_composes(example: str, typed: Callable[..., int], ran: Ran) -> None:
+    assert typed(*example.split()[1:]) == 0
+    assert ran
+
+
+def test_a_typed_folder_may_hold_commas(typed: Callable[..., int], ran: Ran) -> None:
+    assert typed("train", "hydra.run.dir=a,b (1)") == 0
+    assert ran[0][1] == Path.cwd() / "a,b (1)"
+
+
 def test_help_names_every_command(typed: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert typed() == 0
     said = capsys.readouterr().out

@@ -20,6 +20,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.config.folders import GROUPS, SLOTS, option_files, options, targets
 from ctxext.config.schema import Run
 from ctxext.data.sources import Source
+from ctxext.formats.homes import NotExportable, home
 from ctxext.mask.causal import Causal
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope, Scaled
@@ -99,3 +100,19 @@ def test_every_part_says_how_it_is_trained_where_it_is_neutral_and_where_it_expo
         assert re.search(r"^# trained: (training-free|fine-tuned|from scratch)$", text, re.MULTILINE), path
         assert re.search(r"^# neutral: \S", text, re.MULTILINE), path
         assert re.search(r"^# exports: (hf \w+|not exportable \(.+\))", text, re.MULTILINE), path
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_every_model_exports_as_its_file_says(model: str, built: Callable[..., Run]) -> None:
+    run = built(f"model={model}", "base=none")
+    try:
+        kind = "hf " + home(run.model, run.position, run.mask, run.attention).config["model_type"]
+    except NotExportable:
+        kind = "not exportable"
+    (path,) = [path for path in option_files("model") if path.stem == model]
+    assert re.search(rf"^# exports: {kind}( \(.+\))?$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_only_the_default_dataset_mixes_lessons_in(built: Callable[..., Run]) -> None:
+    shares = {name: built(f"dataset={name}").dataset.recall_share for name in ("sotu", "stdlib", "recall")}
+    assert shares == {"sotu": 0.9, "stdlib": 0.0, "recall": 0.0}

@@ -73,7 +73,7 @@ class Decoder(nn.Module):
         Look-up needs one layer that knows which token stood before and one that matches it. Learning both at once
         takes long (docs/decisions/looking_back.md); d'Ascoli et al. 2021 (2103.10697) begin near convolutions likewise.
         """
-        heads: SelfAttention = self.layers[0].self_attn  # type: ignore[assignment, union-attr]
+        heads: SelfAttention = self.layers[0].self_attn  # type: ignore[assignment]
         fast = heads.head_dim // 6  # only fast pairs tell neighbours apart
         key = torch.zeros(1, 1, 1, heads.head_dim)
         key[..., :fast] = LOOK_BACK

@@ -30,7 +30,7 @@ class Sample:
 
 
 def sample(seed: int, length: int, depth: float, index: int, encode: Callable[[str], list[int]]) -> Sample:
-    """Return sample `index` of (`seed`, `length`, `depth`): prompt and answer are exactly `length` tokens of `encode`.
+    """Return sample `index` of (`seed`, `length`, `depth`): prompt and longest answer are `length` tokens of `encode`.
 
     `depth` 0 plants the fact at the start of the haystack, 1 at its end. A length without room for fact, question and
     answer is refused with the shortest that has it.

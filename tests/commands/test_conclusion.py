@@ -1,12 +1,17 @@
 """What a run says of itself when it ends."""
 
 import dataclasses
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ctxext.commands.conclusion import facts, hyperparameters
+import pytest
+
+from ctxext.commands import conclusion
+from ctxext.commands.conclusion import facts, hyperparameters, method_of
 from ctxext.commands.foundation import prepared
+from ctxext.commands.train import train
 from ctxext.config.schema import Run
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.scalars import HYPERPARAMETERS
@@ -46,3 +51,27 @@ def test_a_run_s_record_says_what_it_was(finished: Any) -> None:
     assert results["export"].keys() >= {"format", "label", "max_logit_difference"}
     assert "rope_interp" in (finished.folder / "export" / "hf" / "README.md").read_text()
     assert dataclasses.is_dataclass(finished.run)
+
+
+def test_an_export_that_fails_loses_no_number(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(conclusion, "export_huggingface", fail)
+    words = "trainer.steps=0 evaluation.lengths=[32,64] evaluation.subjects=[base] export.format=[hf]"
+    with pytest.raises(OSError, match="the disk is full"):
+        train(tiny(*words.split()), tmp_path / "run")
+
+    results = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
+    assert [row["length"] for row in results["by_length"] if row["subject"] == "base"] == [32, 64]
+    assert results["export"] == {}
+    assert (tmp_path / "run" / "samples.jsonl").is_file()
+
+
+def test_a_name_that_the_user_typed_is_no_method(tiny: Callable[..., Run]) -> None:
+    assert method_of(tiny("name=first_try")) == ""
+    assert method_of(tiny()) == ""
+    assert method_of(tiny("+method=yarn")) == "yarn"
+    assert hyperparameters(tiny("name=first_try"))["method"] == "none"

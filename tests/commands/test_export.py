@@ -65,6 +65,6 @@ def test_what_has_no_home_is_refused_in_a_sentence(saved: Run, tmp_path: Path) -
     assert not (tmp_path / "hydra" / "export").exists()
 
 
-def test_no_format_is_refused(saved: Run, tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"export\.format must name a format, one of hf, got \[\]"):
-        export(dataclasses.replace(saved, export=dataclasses.replace(saved.export, format=[])), tmp_path / "hydra")
+def test_a_run_that_asked_for_no_format_is_exported_where_it_is_asked_for_now(saved: Run, tmp_path: Path) -> None:
+    export(dataclasses.replace(saved, export=dataclasses.replace(saved.export, format=[])), tmp_path / "hydra")
+    assert (tmp_path / "run" / "export" / "hf" / "config.json").is_file()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from ctxext.commands.extension import extend, identity_of
 from ctxext.commands.foundation import prepared
@@ -87,3 +88,37 @@ def test_a_stop_that_was_asked_for_before_is_heeded_after_one_step(
 
     assert list(checkpoint.steps(tmp_path / "checkpoints")) == [1]
     assert f"saved at step 1 in {tmp_path / 'checkpoints'}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "blocks"), [(("trainer.compile=true",), 2), ((), 0)])
+def test_blocks_are_compiled_where_it_is_asked_for_and_the_weights_keep_their_names(
+    words: tuple[str, ...],
+    blocks: int,
+    tiny: Callable[..., Run],
+    network: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, compiled, names = tiny("trainer.steps=1", *words), [], list(network.state_dict())
+    monkeypatch.setattr(nn.Module, "compile", lambda block: compiled.append(block))
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, prepared(run, journal), tmp_path / "checkpoints", journal, Stop())
+
+    assert compiled == list(network.layers)[:blocks]
+    assert list(network.state_dict()) == names
+
+
+@pytest.mark.parametrize(("share", "said"), [("0.25", ", 25% of the rows lessons in look-up"), ("0.0", "")])
+def test_lessons_are_said_where_there_are_any(
+    share: str,
+    said: str,
+    tiny: Callable[..., Run],
+    network: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tiny("trainer.steps=1", f"dataset.recall_share={share}")
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, prepared(run, journal), tmp_path / "checkpoints", journal, Stop())
+
+    assert f"train  at 64 tokens, 1 steps of 256 tokens{said}\n" in capsys.readouterr().out

@@ -9,9 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ctxext.commands.foundation import prepared
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.schema import Run
-from ctxext.position.rope import RopeNtk
+from ctxext.formats.huggingface import write
+from ctxext.position.rope import RopeInterp, RopeNtk
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
 
@@ -39,3 +41,24 @@ def test_another_geometry_than_the_run_s_is_refused(finished: Any, tiny: Callabl
     run = dataclasses.replace(tiny("model.intermediate_size=40"), run=str(finished.folder))
     with pytest.raises(Refusal, match="the weights are another model's"):
         saved_network(run, Journal(tmp_path, "a"))
+
+
+def test_an_untrained_run_of_a_base_is_the_base_read_through_the_method(
+    tiny: Callable[..., Run], tmp_path: Path
+) -> None:
+    plain, journal = tiny(), Journal(tmp_path, "a")
+    tokenizer = prepared(plain, journal).tokenizer
+    base = plain.model.build(plain.position, plain.mask, plain.attention)
+    write(tmp_path / "base", base, tokenizer, 32)
+    (tmp_path / "run").mkdir()
+    tokenizer.save(str(tmp_path / "run" / "tokenizer.json"))
+    run = tiny(f"base.path={tmp_path / 'base'}", "base.steps=0", "trainer.steps=0", "+method=rope_interp")
+
+    network, found = saved_network(dataclasses.replace(run, run=str(tmp_path / "run")), journal)
+
+    assert network.position == RopeInterp(10000.0, 2.0)
+    assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in base.state_dict().items())
+    assert found.to_str() == tokenizer.to_str()
+    trained = tiny(f"base.path={tmp_path / 'base'}", "base.steps=0", "+method=rope_interp")
+    with pytest.raises(Refusal, match="it holds no checkpoint that can be loaded"):
+        saved_network(dataclasses.replace(trained, run=str(tmp_path / "run")), journal)

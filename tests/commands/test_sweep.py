@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ctxext.commands.sweep import Outcome, exit_status, headline, table
 
-RESULTS = {
+RESULTS: dict[str, Any] = {
     "lengths": {"target": 1024},
     "by_length": [
         {"subject": "base", "length": 1024, "nll": 9.0},
@@ -31,6 +32,26 @@ def test_the_headline_is_of_the_extended_model_at_the_target(tmp_path: Path) -> 
     (tmp_path / "results.json").write_text(json.dumps(RESULTS), encoding="utf-8")
     assert headline(tmp_path) == ("3.250", "0.625")
     assert "yarn  1024            3.250  0.625    done" in table([outcome(tmp_path, "done")])
+
+
+@pytest.mark.parametrize(("left", "nll"), [({"base", "zero_shot"}, "7.000"), ({"base"}, "9.000"), ({"truncated"}, "")])
+def test_without_an_extended_model_the_untrained_one_or_the_base_stands_for_the_job(
+    left: set[str], nll: str, tmp_path: Path
+) -> None:
+    rows = [*RESULTS["by_length"], {"subject": "zero_shot", "length": 1024, "nll": 7.0}]
+    rows += [{"subject": "truncated", "length": 1024, "nll": 6.0}]
+    results = RESULTS | {"by_length": [row for row in rows if row["subject"] in left]}
+    (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    assert headline(tmp_path)[0] == nll
+
+
+def test_a_job_that_is_done_takes_away_what_an_earlier_try_recorded(tmp_path: Path) -> None:
+    outcome(tmp_path, "failed", "out of memory").record()
+    said = json.loads((tmp_path / "failure.json").read_text(encoding="utf-8"))
+    assert (said["status"], said["sentence"], said["folder"]) == ("failed", "out of memory", str(tmp_path))
+    for _ in range(2):
+        outcome(tmp_path, "done").record()
+        assert not (tmp_path / "failure.json").exists()
 
 
 @pytest.mark.parametrize("content", ["", "[1", "[]", "{}", '{"lengths": {"target": 5}, "by_length": [], "tasks": []}'])

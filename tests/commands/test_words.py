@@ -24,7 +24,7 @@ AWKWARD = [
 ]
 
 
-@pytest.mark.parametrize("key", ["dataset.path", "base.path", "run", "+run", "++dataset.path"])
+@pytest.mark.parametrize("key", ["dataset.path", "base.path", "run", "+run", "++dataset.path", "hydra.run.dir"])
 def test_only_paths_are_quoted(key: str) -> None:
     assert quoted(f"{key}=a", is_sweep=False) == f"{key}='a'"
     assert quoted(f"trainer.{key}=a", is_sweep=False) == f"trainer.{key}=a"

@@ -41,7 +41,7 @@ NOTED = [
     ("+method=yarn context_length=256", ["position=yarn at factor 1 is exactly position=rope"]),
     (
         "position=yarn position.factor=8",
-        ["position.factor=8 was typed and is used; context_length / base.trained_length is 4"],
+        ["position.factor=8 is used, although context_length / base.trained_length is 4"],
     ),
     (
         "+method=self_extend context_length=256",

@@ -1,6 +1,7 @@
 """The sources that need no path yield texts, and every source checks its settings."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 
@@ -66,5 +67,12 @@ def test_recall_yields_the_documents_asked_for() -> None:
     assert list(documents) == ["recall-0", "recall-1", "recall-2"]
     assert len(set(documents.values())) == 3
     assert documents == texts(Recall(count=3, words=60))
+    assert all(len(text.split()) <= 60 for text in documents.values())
+    assert documents.keys() == texts(Recall(count=3, words=60, seed=1)).keys()
+    assert not set(documents.values()) & set(texts(Recall(count=3, words=60, seed=1)).values())
+    for text in documents.values():
+        (*_, (name, code)) = re.findall(r"Recall: the code of (\w+) is (\w+ \w+)\.", text)
+        assert text.endswith(f" Recall: the code of {name} is {code}.")
+        assert f"The code of {name} is {code}." in text
     with pytest.raises(Refusal, match=r"dataset.count must be at least 1, got 0"):
         Recall(count=0)

@@ -16,6 +16,7 @@ from ctxext.seams import Attention, Mask, Position
 
 ROPE, CAUSAL, SOFTMAX = Rope(10000.0), Causal(), Softmax()
 TIED = DecoderGeometry(301, 32, 48, 2, 4, 2, 8, True, 1e-5)
+BIASED = DecoderGeometry(301, 32, 48, 2, 4, 2, 8, True, 1e-5, attention_bias=True)
 
 
 def make_decoder(
@@ -28,9 +29,10 @@ def make_decoder(
     decoder = Decoder(geometry, position, mask, attention)
     draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for parameter in decoder.parameters():
+        for name, parameter in decoder.named_parameters():
             noise = torch.randn(parameter.shape, generator=draw)
-            parameter.copy_(0.15 * noise if parameter.dim() > 1 else 1 + 0.2 * noise)
+            is_norm = "norm" in name
+            parameter.copy_(1 + 0.2 * noise if is_norm else 0.5 * noise if name.endswith("bias") else 0.15 * noise)
     return decoder
 
 
@@ -38,6 +40,12 @@ def make_decoder(
 def decoder_of() -> Callable[..., Decoder]:
     """The maker of tiny decoders."""
     return make_decoder
+
+
+@pytest.fixture(scope="session")
+def biased() -> DecoderGeometry:
+    """A geometry whose queries, keys and values have biases."""
+    return BIASED
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tokenizers import Tokenizer
 
 from ctxext.formats import bases
 from ctxext.formats.bases import base_folder, read_geometry, read_position, read_trained_length, tokenizer_file
 from ctxext.formats.huggingface import write
+from ctxext.formats.weights import read_weights
+from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.decoder import Decoder
+from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
 
@@ -41,6 +45,29 @@ def test_what_was_written_is_read_back(
     assert read_position(tmp_path / "hf") == decoder.position
     assert read_trained_length(tmp_path / "hf") == 256
     assert tokenizer_file(tmp_path / "hf").is_file()
+
+
+def test_a_qwen2_is_read_back_with_its_biases(
+    tmp_path: Path, decoder_of: Callable[..., Decoder], biased: DecoderGeometry, tokenizer: Tokenizer
+) -> None:
+    decoder = decoder_of(geometry=biased)
+    write(tmp_path / "hf", decoder, tokenizer, 256)
+    ours, geometry = decoder.state_dict(), read_geometry(tmp_path / "hf")
+    tensors = read_weights(tmp_path / "hf", geometry)
+
+    assert geometry == biased
+    assert geometry.attention_bias is True
+    assert tensors.keys() == ours.keys()
+    assert all(torch.equal(tensors[name], ours[name]) for name in ours)
+    assert sum(name.endswith("proj.bias") for name in tensors) == 3 * geometry.num_hidden_layers
+
+
+def test_a_windowed_qwen2_is_no_base(
+    tmp_path: Path, decoder_of: Callable[..., Decoder], biased: DecoderGeometry, tokenizer: Tokenizer
+) -> None:
+    write(tmp_path / "hf", decoder_of(mask=SlidingWindow(32), geometry=biased), tokenizer, 256)
+    with pytest.raises(Refusal, match=r"use_sliding_window must be False, got True"):
+        read_geometry(tmp_path / "hf")
 
 
 def test_a_silent_config_gets_the_defaults_of_llama(tmp_path: Path) -> None:

@@ -58,6 +58,47 @@ def test_each_composition_with_a_home_is_read_exactly(
     assert [entry.name for entry in folder.parent.iterdir()] == ["hf"]
 
 
+@pytest.mark.parametrize(
+    ("position", "mask"),
+    [
+        (Rope(10000.0), Causal()),
+        (RopeInterp(10000.0, 4.0), Causal()),
+        (RopeNtk(10000.0, 4.0), Causal()),
+        (YARN, Causal()),
+        (Rope(10000.0), SlidingWindow(32)),
+        (YARN, SlidingWindow(33)),
+    ],
+)
+def test_a_decoder_with_biases_is_read_exactly_as_a_qwen2(
+    tmp_path: Path, decoder_of: DecoderOf, biased: DecoderGeometry, tokenizer: Tokenizer, position: Any, mask: Any
+) -> None:
+    decoder = decoder_of(position, mask, geometry=biased)
+
+    label = export_huggingface(tmp_path / "hf", decoder, tokenizer, TARGET, TRAINED)
+
+    assert label["label"] == "exact"
+    assert max(differences(tmp_path / "hf", decoder, TRAINED)) <= 1e-5, "whole and cached, at 1, 2 and 4 times"
+    assert type(reader(tmp_path / "hf")).__name__ == "Qwen2ForCausalLM"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"use_sliding_window": False, "layer_types": None},
+        {"sliding_window": 31},
+        {"layer_types": ["sliding_attention", "full_attention"]},
+    ],
+)
+def test_the_comparison_finds_a_window_of_a_qwen2_that_is_lost_or_another(
+    tmp_path: Path, decoder_of: DecoderOf, biased: DecoderGeometry, tokenizer: Tokenizer, changes: dict[str, Any]
+) -> None:
+    decoder = decoder_of(mask=SlidingWindow(32), geometry=biased)
+    export_huggingface(tmp_path / "hf", decoder, tokenizer, TARGET, TRAINED)
+    edit(tmp_path / "hf", **changes)
+
+    assert min(differences(tmp_path / "hf", decoder, TRAINED)) > 1e-3
+
+
 def test_untied_embeddings_full_heads_and_odd_sizes_are_read_exactly(
     tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer
 ) -> None:

@@ -82,6 +82,20 @@ def test_a_window_on_all_layers_is_a_mistral(tmp_path: Path, decoder_of: Decoder
     assert config["sliding_window"] == 32
 
 
+def test_biases_make_a_qwen2_whose_layers_all_have_the_window(
+    tmp_path: Path, decoder_of: DecoderOf, biased: DecoderGeometry, tokenizer: Tokenizer
+) -> None:
+    whole = written(tmp_path / "whole", decoder_of(geometry=biased), tokenizer)
+    assert (whole["architectures"], whole["model_type"]) == (["Qwen2ForCausalLM"], "qwen2")
+    assert whole["use_sliding_window"] is False
+    assert "sliding_window" not in whole
+
+    windowed = written(tmp_path / "windowed", decoder_of(mask=SlidingWindow(32), geometry=biased), tokenizer)
+    assert (windowed["architectures"], windowed["model_type"]) == (["Qwen2ForCausalLM"], "qwen2")
+    assert (windowed["use_sliding_window"], windowed["sliding_window"]) == (True, 32)
+    assert (windowed["max_window_layers"], windowed["layer_types"]) == (0, ["sliding_attention"] * 2)
+
+
 def test_ids_come_from_the_tokenizer_and_nothing_is_sampled(
     tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,18 @@ def test_weights_come_back_bit_for_bit_and_fit_the_decoder(file: Path, decoder_o
     ours, tensors = decoder_of(geometry=UNTIED).state_dict(), read_weights(file.parent, UNTIED)
     assert tensors.keys() == ours.keys()
     assert all(torch.equal(tensors[name], ours[name]) for name in ours)
+
+
+def test_biases_are_wanted_where_the_geometry_has_them_and_nowhere_else(
+    tmp_path: Path, decoder_of: Callable[..., Decoder]
+) -> None:
+    biased = replace(UNTIED, attention_bias=True)
+    write_weights(tmp_path, decoder_of(geometry=biased))
+    with pytest.raises(Refusal, match=r"k_proj\.bias is in no part of the model"):
+        read_weights(tmp_path, UNTIED)
+    rewrite(tmp_path / "model.safetensors", lambda tensors: tensors.pop("model.layers.0.self_attn.v_proj.bias"))
+    with pytest.raises(Refusal, match=r"v_proj\.bias is missing"):
+        read_weights(tmp_path, biased)
 
 
 def test_half_precision_is_read_without_loss(file: Path) -> None:

@@ -18,7 +18,7 @@ from ctxext.position.alibi import Alibi
 from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope
 from ctxext.position.sinusoidal import Sinusoidal
-from ctxext.seams import Attention, Mask, Position
+from ctxext.seams import Attention, Mask, Places, Position
 
 LLAMA = DecoderGeometry(
     vocab_size=67,
@@ -31,6 +31,7 @@ LLAMA = DecoderGeometry(
     tie_word_embeddings=True,
     rms_norm_eps=1e-5,
 )
+BIASED = replace(LLAMA, attention_bias=True)
 VANILLA = VanillaGeometry(67, 32, 40, 2, 4, 1e-5)
 LENGTH = 60
 TRAINED = 16  # of every small composition
@@ -40,8 +41,13 @@ NEUTRAL = {"factor": 1.0, "attention_factor": 1.0, "window": LENGTH, "group": 1,
 RELATIVE = (Rope, Alibi, Nope), (Causal, SlidingWindow), (Softmax, LogN)
 
 
-def decoder(position: Position, mask: Mask, attention: Attention, geometry=LLAMA) -> Decoder:
-    """Return a decoder whose weights are large enough that every method shows, the same in every call."""
+def decoder(position: Position, mask: Mask, attention: Attention) -> Decoder:
+    """Return a decoder of the sizes `LLAMA` with weights drawn by `drawn`."""
+    return drawn(LLAMA, position, mask, attention)
+
+
+def drawn(geometry, position: Position, mask: Mask, attention: Attention) -> Decoder:
+    """Return a network of `geometry` whose weights are large enough that every method shows, the same in every call."""
     torch.manual_seed(0)
     network = geometry.build(position, mask, attention)
     draw = torch.Generator().manual_seed(1)
@@ -142,6 +148,25 @@ def test_saved_weights_give_the_same_bits_in_another_network(composition):
     assert torch.equal(hidden(network, ids), hidden(other, ids))
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        test_no_output_has_a_gradient_at_a_later_embedding,
+        test_later_tokens_leave_earlier_outputs_as_they_are_to_the_bit,
+        test_reading_in_chunks_through_the_cache_gives_what_reading_at_once_gives,
+        test_a_repeated_cache_goes_on_as_each_of_its_rows,
+        test_packed_documents_are_read_as_if_alone,
+        test_a_row_does_not_depend_on_the_others_of_its_batch,
+        test_only_distances_count_for_relative_compositions,
+        test_saved_weights_give_the_same_bits_in_another_network,
+    ],
+    ids=lambda check: check.__name__,
+)
+def test_all_of_this_holds_with_biases_too(check, monkeypatch):
+    monkeypatch.setitem(globals(), "LLAMA", BIASED)
+    check(("rope", Rope(10000.0), Causal(), Softmax()))
+
+
 def effect(slot: str, member: Position | Mask | Attention) -> None:
     """Check that `member` changes what is read beyond the trained length, and nothing once it is neutral."""
     base = member.base()
@@ -219,12 +244,14 @@ def test_parameters_have_the_names_of_llama_without_its_prefix():
     assert tied.unembedding[0] is tied.embed_tokens.weight
 
 
-def test_the_decoder_gives_the_logits_of_llama():
+@pytest.mark.parametrize(("geometry", "family"), [(LLAMA, "Llama"), (BIASED, "Qwen2")])
+def test_the_decoder_gives_the_logits_of_its_family(geometry, family):
     transformers = pytest.importorskip("transformers")
-    sizes = {field.name: getattr(LLAMA, field.name) for field in fields(LLAMA)}
-    config = transformers.LlamaConfig(**sizes, rope_parameters={"rope_type": "default", "rope_theta": 10000.0})
-    llama = transformers.LlamaForCausalLM(config).eval()
-    network, ids = decoder(Rope(10000.0), Causal(), Softmax()), tokens(rows=2)
+    sizes = {field.name: getattr(geometry, field.name) for field in fields(geometry) if field.name != "attention_bias"}
+    rope = {"rope_type": "default", "rope_theta": 10000.0}
+    config = getattr(transformers, f"{family}Config")(**sizes, rope_parameters=rope)
+    llama = getattr(transformers, f"{family}ForCausalLM")(config).eval()
+    network, ids = drawn(geometry, Rope(10000.0), Causal(), Softmax()), tokens(rows=2)
     llama.model.load_state_dict(network.state_dict())
     weight, bias = network.unembedding
     assert bias is None
@@ -233,7 +260,7 @@ def test_the_decoder_gives_the_logits_of_llama():
 
 
 def test_the_vanilla_transformer_reads_causally_and_through_its_cache():
-    network, ids = decoder(Sinusoidal(10000.0), Causal(), Softmax(), VANILLA), tokens()
+    network, ids = drawn(VANILLA, Sinusoidal(10000.0), Causal(), Softmax()), tokens()
     whole, cache = hidden(network, ids), network.new_cache()
     parts = [network.hidden(ids[:, at : at + 20], places(ids)[:, at : at + 20], cache=cache) for at in (0, 20, 40)]
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-3, atol=1e-4)
@@ -243,11 +270,44 @@ def test_the_vanilla_transformer_reads_causally_and_through_its_cache():
     assert network.unembedding[0] is network.embed_tokens.weight
 
 
+def looks(network: Decoder, layer: int, length: int) -> Tensor:
+    """Return the weights [H, S, S] with which the biases alone let the heads of `layer` read; head_dim is `length`."""
+    heads = network.layers[layer].self_attn
+    ids = tokens(length=length)
+    q, k = (
+        project.bias.view(-1, heads.head_dim)[None, :, None].expand(1, -1, length, heads.head_dim)
+        for project in (heads.q_proj, heads.k_proj)
+    )
+    everyone = Places(torch.arange(length), places(ids), None)
+    values = torch.eye(length).expand(k.shape)  # what is gathered from them are the weights
+    return network.attend(layer, everyone, everyone, None, q, k, values)[0]
+
+
+@torch.no_grad()
+def test_the_first_layers_heads_but_the_last_begin_by_looking_1_2_and_more_tokens_back():
+    network = replace(BIASED, head_dim=64).build(Rope(10000.0), Causal(), Softmax())
+    weights = looks(network, 0, 64)
+    for head in range(3):
+        given_back = weights[head].diagonal(-(head + 1))[8:]
+        assert ((given_back > 0.7) & (given_back < 0.9)).all()
+    uniform = torch.ones(64, 64).tril() / torch.arange(1, 65)[:, None]
+    torch.testing.assert_close(weights[3], uniform)
+    torch.testing.assert_close(looks(network, 1, 64), uniform.expand(4, -1, -1))
+
+
+def test_all_other_biases_begin_at_0():
+    for geometry in (BIASED, VANILLA):
+        for name, parameter in geometry.build(Rope(10000.0), Causal(), Softmax()).named_parameters():
+            if name.endswith(".bias"):
+                looking = geometry is BIASED and name.startswith("layers.0.self_attn.") and "v_proj" not in name
+                assert bool(parameter.any()) is looking, name
+
+
 def test_fresh_weights_predict_every_token_alike():
     torch.manual_seed(0)
     network = replace(LLAMA, vocab_size=512).build(Rope(10000.0), Causal(), Softmax())
     ids = tokens()
     logits = hidden(network, ids) @ network.unembedding[0].T
-    assert torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:]).item() == pytest.approx(
-        6.238, abs=0.1
-    )  # ln 512
+    loss = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:]).item()
+    # Logits of variance 0.64 ** 2 cost half of it over ln 512.
+    assert loss == pytest.approx(6.238 + 0.205, abs=0.1)

@@ -24,6 +24,15 @@ def test_the_decoder_has_the_parameters_that_its_sizes_promise():
     assert parameters(replace(LLAMA, tie_word_embeddings=False)) == parameters(LLAMA) + 50 * 24
 
 
+def test_biases_of_attention_are_those_of_queries_keys_and_values_of_every_layer():
+    biased = replace(LLAMA, attention_bias=True)
+    assert parameters(biased) == parameters(LLAMA) + 2 * (24 + 12 + 12)
+    names = {name for name in biased.build(Rope(10000.0), Causal(), Softmax()).state_dict() if name.endswith("bias")}
+    assert names == {f"layers.{layer}.self_attn.{part}_proj.bias" for layer in range(2) for part in "qkv"}
+    with pytest.raises(Refusal, match=r"model\.attention_bias must be .*, got 'yes'"):
+        replace(LLAMA, attention_bias="yes")
+
+
 def test_the_vanilla_transformer_has_the_parameters_that_its_sizes_promise():
     attention, mlp, norms = 4 * (24 * 24 + 24), 24 * 40 + 40 + 40 * 24 + 24, 4 * 24
     assert parameters(VANILLA) == 50 * 24 + 2 * (attention + mlp + norms) + 2 * 24

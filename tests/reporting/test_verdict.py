@@ -35,7 +35,16 @@ def test_it_says_the_gain_over_the_base_at_the_target_and_the_price_at_short_len
     first, second = verdict(results)[:2]
     assert first.startswith("At 1024, 4 times the trained length, the nll of extended is 4.97 nats")
     assert first.endswith("lower than that of base.")
-    assert second == "At lengths up to 256 it costs 0.021 nats at most, at 128."
+    assert second == "At lengths up to 256 it costs up to 0.021 nats (at 128)."
+
+
+def test_where_the_method_is_better_at_every_short_length_it_says_that_it_costs_nothing(content):
+    for row in content["by_length"]:
+        if row["subject"] == "base":
+            row["nll"] += 0.1
+    assert "At lengths up to 256 it costs nothing, and gains 0.079 nats or more (at 128)." in verdict(
+        Results(**content)
+    )
 
 
 def test_on_a_task_it_says_gains_and_whether_intervals_overlap(results, content):

@@ -17,6 +17,18 @@ def test_each_signal_sets_the_flag_and_ends_nothing(number: signal.Signals) -> N
         assert stop.asked
 
 
+def test_the_first_signal_is_told_and_the_others_are_not() -> None:
+    told: list[str] = []
+    with listening(told.append):
+        assert not told
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+    (sentence,) = told
+    assert "stopping" in sentence
+    assert "interrupt again to stop at once" in sentence
+
+
 def test_a_second_interrupt_ends_at_once() -> None:
     with listening() as stop:
         os.kill(os.getpid(), signal.SIGINT)

@@ -1,0 +1,124 @@
+"""Jobs: all are built before the first starts, and how each ended stays in its folder."""
+
+import json
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from omegaconf import DictConfig
+
+from ctxext.cli import speaking_as
+from ctxext.commands import jobs
+from ctxext.commands.jobs import Errand, combinations, run, settled
+from ctxext.config.record import write_config
+from ctxext.config.schema import Run
+from ctxext.refusal import Refusal
+
+ENDS: dict[int, BaseException] = {
+    90: Refusal("notes.txt:3:\nnot UTF-8"),
+    91: RuntimeError("not finite"),
+    92: SystemExit(75),
+}
+
+
+@pytest.fixture
+def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Errand]:
+    """Return a function that trains under overrides, in an empty folder, with a stage that ends as the seed says."""
+    monkeypatch.chdir(tmp_path)
+
+    def stage(run: Run, folder: Path) -> None:
+        if run.seed in ENDS:
+            raise ENDS[run.seed]
+
+    monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=stage))
+
+    def carry_out(*words: str) -> Errand:
+        said: list[str] = []
+        errand = Errand("train", "fake_stages:stage", show_traceback=False, announce=said.append)
+        with speaking_as(["ctxext", *words]):
+            run(errand)
+        assert len(said) == errand.planned
+        return errand
+
+    return carry_out
+
+
+def test_a_refused_job_leaves_the_record_of_the_earlier_run(carried_out: Callable[..., Errand]) -> None:
+    carried_out("seed=1", "hydra.run.dir=here")
+    before = Path("here/config.yaml").read_bytes()
+
+    (outcome,) = carried_out("seed=90", "hydra.run.dir=here").outcomes
+
+    assert (outcome.status, outcome.sentence) == ("refused", "notes.txt:3: not UTF-8")
+    assert Path("here/config.yaml").read_bytes() == before
+    assert not Path("here/failure.json").exists()
+
+
+def test_a_refused_job_in_its_own_folder_is_recorded_until_it_is_done(carried_out: Callable[..., Errand]) -> None:
+    carried_out("seed=90", "hydra.run.dir=here")
+    assert json.loads(Path("here/failure.json").read_text(encoding="utf-8"))["status"] == "refused"
+    assert "seed: 90" in Path("here/config.yaml").read_text(encoding="utf-8")
+
+    carried_out("seed=1", "hydra.run.dir=here")
+    assert not Path("here/failure.json").exists()
+    assert "seed: 1\n" in Path("here/config.yaml").read_text(encoding="utf-8")
+
+
+def test_a_job_that_failed_or_was_interrupted_is_recorded_beside_its_config(
+    carried_out: Callable[..., Errand],
+) -> None:
+    carried_out("seed=1", "hydra.run.dir=here")
+    carried_out("seed=91", "hydra.run.dir=here")
+    assert json.loads(Path("here/failure.json").read_text(encoding="utf-8"))["sentence"] == "RuntimeError: not finite"
+    with pytest.raises(SystemExit):
+        carried_out("seed=92", "hydra.run.dir=here")
+    assert json.loads(Path("here/failure.json").read_text(encoding="utf-8"))["status"] == "interrupted"
+    assert "seed: 92" in Path("here/config.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("words", [("context_length=-5",), ("-m", "seed=1,2", "context_length=512,-5"), ("run=x",)])
+def test_a_mistake_refuses_all_jobs_before_a_folder_is_made(
+    words: tuple[str, ...], carried_out: Callable[..., Errand]
+) -> None:
+    with pytest.raises(Refusal):
+        carried_out(*words)
+    assert not list(Path.cwd().iterdir())
+    assert jobs.current == []
+
+
+def test_a_sweep_goes_on_after_a_job_that_ended_badly(carried_out: Callable[..., Errand]) -> None:
+    errand = carried_out("-m", "seed=90,91,2")
+    assert errand.is_sweep
+    assert [outcome.status for outcome in errand.outcomes] == ["refused", "failed", "done"]
+    assert [(outcome.folder / "failure.json").exists() for outcome in errand.outcomes] == [True, True, False]
+
+
+def test_the_jobs_of_a_sweep_come_in_order_and_later_words_win() -> None:
+    found = list(combinations(["seed=1,2", "name=a"], {"seed": "7,8,9", "context_length": "512,1024"}))
+    assert found == [
+        [f"seed={seed}", f"context_length={length}", "name=a"] for seed in (1, 2) for length in (512, 1024)
+    ]
+    with pytest.raises(Refusal, match="a sweep must name its values"):
+        list(combinations(["seed=interval(0,1)"], {}))
+
+
+def test_only_evaluation_and_export_take_an_earlier_run(composed: Callable[..., DictConfig], tmp_path: Path) -> None:
+    write_config(composed("seed=3"), tmp_path)
+    now = composed(f"run='{tmp_path}'")
+
+    for command in ("train", "prepare"):
+        with pytest.raises(Refusal, match=rf"is of eval and export; {command} takes base\.path"):
+            settled(command, now, [])
+    assert settled("eval", now, []).seed == settled("export", now, []).seed == 3
+    with pytest.raises(Refusal, match="export needs run=PATH"):
+        settled("export", composed(), [])
+
+
+def test_a_hugging_face_folder_is_evaluated_as_the_base(composed: Callable[..., DictConfig], tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    typed = composed(f"run='{tmp_path}'")
+    found = settled("eval", typed, [])
+    assert (found.run, found.base.path) == ("", str(tmp_path))
+    assert typed.run == str(tmp_path)
