@@ -17,7 +17,7 @@ demo: install  ## extend the shipped base to four times its length, and show wha
 	$(BIN)/ctxext train -m +method=rope_interp,yarn trainer.steps=30 evaluation.lengths=[128,256,512,1024]
 
 test: install  ## run the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: install  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -34,17 +34,16 @@ def passkey_samples(settings: Evaluation, length: int, encode: Callable[[str], l
 @torch.inference_mode()
 def rank_samples(reader: Reader, samples: list[Sample]) -> Iterator[int]:
     """Yield for each of `samples`, all of one length, how many candidates are at least as likely as the gold one."""
-    budget = max(len(answer) for sample in samples for answer in sample.answers)
     size = max(1, reader.batch_tokens // samples[0].length)
     for start in range(0, len(samples), size):
         # Prompts of one batch are equally long, but for answers of unlike lengths.
         for _, group in groupby(samples[start : start + size], key=lambda sample: len(sample.prompt)):
-            yield from rank_batch(reader, list(group), budget)
+            yield from rank_batch(reader, list(group))
 
 
-def rank_batch(reader: Reader, samples: list[Sample], budget: int) -> list[int]:
+def rank_batch(reader: Reader, samples: list[Sample]) -> list[int]:
     """Return the gold answers' ranks; all but the prompts' last tokens are read once, and each candidate goes on."""
-    model = reader.model
+    model, budget = reader.model, samples[0].length - len(samples[0].prompt)
     prompts = torch.tensor([reader.prompt(sample.prompt, budget) for sample in samples], device=device_of(model))
     first, last = prompts[:, :-1], prompts[:, -1:]
     cache = model.new_cache()

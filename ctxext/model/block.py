@@ -16,13 +16,15 @@ Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 class SelfAttention(nn.Module):
     """The four projections around `attend`."""
 
-    def __init__(self, width: int, num_heads: int, num_key_value_heads: int, head_dim: int, bias: bool) -> None:
+    def __init__(
+        self, width: int, num_heads: int, num_key_value_heads: int, head_dim: int, *, bias: bool, output_bias: bool
+    ) -> None:
         super().__init__()
         self.head_dim = head_dim
         self.q_proj = nn.Linear(width, num_heads * head_dim, bias=bias)
         self.k_proj = nn.Linear(width, num_key_value_heads * head_dim, bias=bias)
         self.v_proj = nn.Linear(width, num_key_value_heads * head_dim, bias=bias)
-        self.o_proj = nn.Linear(num_heads * head_dim, width, bias=False)
+        self.o_proj = nn.Linear(num_heads * head_dim, width, bias=output_bias)
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         """Return what the tokens `x` [B, S, W] gather through `attend`."""

@@ -71,6 +71,7 @@ class DecoderGeometry:
             self.num_key_value_heads,
             self.head_dim,
             bias=self.attention_bias,
+            output_bias=False,
         )
         return LlamaBlock(heads, self.hidden_size, self.intermediate_size, self.rms_norm_eps)
 
@@ -118,7 +119,7 @@ class VanillaGeometry:
         from ctxext.model.block import SelfAttention, VanillaBlock
 
         heads, width = self.num_attention_heads, self.hidden_size
-        attention = SelfAttention(width, heads, heads, width // heads, bias=True)
+        attention = SelfAttention(width, heads, heads, width // heads, bias=True, output_bias=True)
         return VanillaBlock(attention, width, self.intermediate_size, self.layer_norm_eps)
 
     def norm(self) -> nn.Module:

@@ -16,7 +16,7 @@ def unheard(sentence: str) -> None:
 class Stop:
     """Whether the run was `asked` to end; a second interrupt from the keyboard does not wait for the loop."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None] = unheard) -> None:
         self.asked = False
         self.interrupts = 0
         self.say = say

@@ -71,7 +71,7 @@ class Finished:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Return a run by rope_interp with a task, short evaluations and an export; tests only read it."""
     root = tmp_path_factory.mktemp("finished")
-    words = "+method=rope_interp base.trained_length=48 context_length=96 evaluation.lengths=[40,48,96,192]"
+    words = "+method=rope_interp base.trained_length=48 context_length=96 evaluation.lengths=[46,48,96,192]"
     asked = "evaluation.tasks=[passkey] evaluation.samples=4 evaluation.depths=[0.0,1.0] evaluation.every=2"
     shares = "dataset.validation_share=0.1 export.format=[hf]"
     run = make_run(f"cache={root / 'cache'}", *words.split(), *asked.split(), *shares.split())

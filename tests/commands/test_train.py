@@ -59,10 +59,10 @@ def test_results_hold_the_keys_of_the_contract(finished: Any) -> None:
         *("cost", "export", "missing"),
     ]
     assert {"name", "method", "seed", "command", "versions", "data"} <= results["run"].keys()
-    assert results["lengths"] == {"trained": 48, "target": 96, "evaluated": [40, 48, 96, 192]}
+    assert results["lengths"] == {"trained": 48, "target": 96, "evaluated": [46, 48, 96, 192]}
     assert {"perplexity", "scored_tokens", "documents", "interval"} <= results["protocol"].keys()
     assert [(row["subject"], row["length"]) for row in results["by_length"]] == [
-        (subject, length) for subject in SUBJECTS for length in (40, 48, 96, 192)
+        (subject, length) for subject in SUBJECTS for length in (46, 48, 96, 192)
     ]
     keys = {"subject", "length", "nll", "perplexity", "bits_per_byte", "accuracy", "tokens", "low", "high"}
     assert all(keys <= row.keys() for row in results["by_length"])
@@ -89,7 +89,7 @@ def test_metrics_and_samples_hold_the_keys_of_the_contract(finished: Any) -> Non
 def test_truncated_is_the_base_up_to_the_trained_length_and_constant_beyond(finished: Any) -> None:
     nll = {(row["subject"], row["length"]): row["nll"] for row in finished.results["by_length"]}
 
-    assert [nll["truncated", length] for length in (40, 48)] == [nll["base", length] for length in (40, 48)]
+    assert [nll["truncated", length] for length in (46, 48)] == [nll["base", length] for length in (46, 48)]
     assert nll["truncated", 96] == nll["truncated", 192]
     assert nll["truncated", 192] != nll["base", 192]
 
@@ -171,7 +171,7 @@ def test_other_settings_in_a_folder_are_refused_with_what_differs(tiny: Callable
         train(tiny(*SHORT, "trainer.learning_rate=0.5"), tmp_path / "run")
 
     sentence = str(raised.value)
-    assert "trainer.learning_rate was 0.002 and is 0.5; use another hydra.run.dir" in sentence
+    assert "trainer.learning_rate was 0.0003 and is 0.5; use another hydra.run.dir" in sentence
     assert "\n" not in sentence
     train(tiny(*SHORT, "trainer.learning_rate=0.5", "trainer.resume=never"), tmp_path / "run")
 
