@@ -37,13 +37,18 @@ def rank_samples(reader: Reader, samples: list[Sample]) -> Iterator[int]:
     size = max(1, reader.batch_tokens // samples[0].length)
     for start in range(0, len(samples), size):
         # Prompts of one batch are equally long, but for answers of unlike lengths.
-        for _, group in groupby(samples[start : start + size], key=lambda sample: len(sample.prompt)):
+        for _, group in groupby(samples[start : start + size], key=lambda sample: (len(sample.prompt), room(sample))):
             yield from rank_batch(reader, list(group))
+
+
+def room(sample: Sample) -> int:
+    """Return how many tokens the longest answer of `sample` takes."""
+    return max(map(len, sample.answers))
 
 
 def rank_batch(reader: Reader, samples: list[Sample]) -> list[int]:
     """Return the gold answers' ranks; all but the prompts' last tokens are read once, and each candidate goes on."""
-    model, budget = reader.model, samples[0].length - len(samples[0].prompt)
+    model, budget = reader.model, room(samples[0])
     prompts = torch.tensor([reader.prompt(sample.prompt, budget) for sample in samples], device=device_of(model))
     first, last = prompts[:, :-1], prompts[:, -1:]
     cache = model.new_cache()

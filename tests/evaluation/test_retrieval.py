@@ -88,8 +88,9 @@ def whole_rank(model: nn.Module, prompt: list[int], answers: list[list[int]]) ->
 
 
 def agree(reader: Reader, samples: list[Sample]) -> None:
-    budget = max(len(answer) for sample in samples for answer in sample.answers)
-    wanted = [whole_rank(reader.model, reader.prompt(sample.prompt, budget), sample.answers) for sample in samples]
+    budgets = [max(len(answer) for answer in sample.answers) for sample in samples]
+    prompts = [reader.prompt(sample.prompt, budget) for sample, budget in zip(samples, budgets, strict=True)]
+    wanted = [whole_rank(reader.model, prompt, sample.answers) for prompt, sample in zip(prompts, samples, strict=True)]
 
     assert list(rank_samples(reader, samples)) == wanted
     assert len(set(wanted)) > 1, "samples of one rank would show nothing"
