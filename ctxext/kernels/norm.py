@@ -16,7 +16,7 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 class Normalise(torch.autograd.Function):
-    """weight x / rms(x); torch's own takes more than twice as long on a CPU (docs/decisions)."""
+    """weight x / rms(x), keeping what the backward needs and no more (docs/decisions/rms_norm.md)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:

@@ -51,6 +51,3 @@ class LstmCache:
             hidden, cell = self.state
             copy.state = hidden.repeat_interleave(count, dim=1), cell.repeat_interleave(count, dim=1)
         return copy
-
-
-Cache = DecoderCache | LstmCache

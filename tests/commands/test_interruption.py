@@ -9,8 +9,10 @@ from ctxext.reporting.journal import Journal
 from ctxext.training.signals import Stop
 
 
-def test_nothing_happens_unasked(tmp_path: Path) -> None:
+def test_nothing_happens_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     leave_if_asked(Stop(), Journal(tmp_path, "a"))
+
+    assert capsys.readouterr().out == ""
 
 
 def test_the_program_ends_with_75_and_says_what_to_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
