@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ctxext import __version__
@@ -16,11 +17,15 @@ if TYPE_CHECKING:
 
 
 class Stage(NamedTuple):
-    """A command that takes overrides: what it does in a line, the function that does it, and three examples."""
+    """A command that takes overrides: what it does in a line, the function that does it, and three examples.
+
+    `method` is the one that it takes where none is typed.
+    """
 
     line: str
     function: str
     examples: tuple[str, str, str]
+    method: str = ""
 
 
 STAGES = {
@@ -60,11 +65,30 @@ STAGES = {
             "ctxext prepare dataset=hf dataset.path=json dataset.data_files=rows.jsonl",
         ),
     ),
+    "check": Stage(
+        "build the composition, prove its properties, count its costs; trains nothing",
+        "ctxext.commands.check:check",
+        (
+            "ctxext check +method=yarn",
+            "ctxext check position=rope_ntk mask=sliding_window mask.window=128 context_length=512",
+            "ctxext check -m +method=self_extend,streaming_llm,shifted_sparse",
+        ),
+    ),
+    "search": Stage(
+        "find LongRoPE's factors for a base and a length, on validation text and look-ups",
+        "ctxext.commands.search:search",
+        (
+            "ctxext search",
+            "ctxext search context_length=2048 search.objective=text search.iterations=20",
+            "ctxext search -m search.objective=text,lookup,both",
+        ),
+        method="longrope",
+    ),
 }
 LISTING = "what can be composed, a line each with its paper"
 LISTINGS = ("ctxext ls", "ctxext ls position", "ctxext ls method --json")
 SUMMARY = "Extend the context of a language model, and measure what that did."
-OVERRIDES = "[KEY=VALUE ...] [GROUP=OPTION ...] [+method=NAME] [-m to sweep] [--cfg job]"
+OVERRIDES = "[KEY=VALUE ...] [GROUP=OPTION ...] [+method=NAME] [-m to sweep] [--cfg job] [--config-dir DIR]"
 FURTHER = "`ctxext ls` lists the groups and their options, `--cfg job` shows every key, `--hydra-help` Hydra's flags."
 HELP = {"--help", "-h"}
 COMPLETION = {"--shell-completion", "-sc"}
@@ -125,7 +149,7 @@ def program_help() -> str:
 def command_help(command: str) -> str:
     """Return what `command` does, and how it is typed."""
     if command == "ls":
-        usage, line, examples, closing = "[GROUP] [--json]", LISTING, LISTINGS, ""
+        usage, line, examples, closing = "[GROUP] [--json] [--config-dir DIR]", LISTING, LISTINGS, ""
     else:
         stage = STAGES[command]
         usage, line, examples, closing = OVERRIDES, stage.line, stage.examples, f"\n\n{FURTHER}"
@@ -140,12 +164,15 @@ def list_options(words: Sequence[str]) -> int:
     """List the options that `words` ask for."""
     from ctxext.commands import listing
     from ctxext.commands.words import parsed
+    from ctxext.config.folders import including
 
     parser = argparse.ArgumentParser(prog="ctxext ls", add_help=False)
     parser.add_argument("group", nargs="?", default="")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--config-dir", type=Path, default=None)
     asked = parsed(parser, words)
-    return say(listing.as_json(asked.group) if asked.json else listing.as_text(asked.group))
+    with including(asked.config_dir):
+        return say(listing.as_json(asked.group) if asked.json else listing.as_text(asked.group))
 
 
 def complete(words: list[str]) -> int:
@@ -163,15 +190,26 @@ def complete(words: list[str]) -> int:
 def through_hydra(command: str, words: Sequence[str]) -> int:
     """Let Hydra compose `words`, carry out `command`, say each error in a sentence, and return the exit status."""
     from ctxext.commands import jobs
-    from ctxext.commands.words import for_hydra
+    from ctxext.commands.words import for_hydra, own_folder, with_method
+    from ctxext.config.folders import including
+
+    words, show_traceback = (
+        for_hydra(with_method(words, STAGES[command].method)),
+        os.environ.get("HYDRA_FULL_ERROR") == "1",
+    )
+    errand = jobs.Errand(command, STAGES[command].function, show_traceback, remark)
+    with including(own_folder(words)), speaking_as(["ctxext", *words]):
+        return carried_out(errand, words)
+
+
+def carried_out(errand: "Errand", words: Sequence[str]) -> int:
+    """Carry out `errand` for the `words` that Hydra reads, and return the exit status."""
+    from ctxext.commands import jobs
     from ctxext.config.mistakes import sentence
 
-    words, show_traceback = for_hydra(words), os.environ.get("HYDRA_FULL_ERROR") == "1"
-    errand = jobs.Errand(command, STAGES[command].function, show_traceback, remark)
     status = 0
     try:
-        with speaking_as(["ctxext", *words]):
-            jobs.run(errand)
+        jobs.run(errand)
     except KeyboardInterrupt:
         status = complain("interrupted", 1)
     except SystemExit as stop:  # an interruption whose state is saved, or Hydra's own end
@@ -179,7 +217,7 @@ def through_hydra(command: str, words: Sequence[str]) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
-        if show_traceback:
+        if errand.show_traceback:
             traceback.print_exc()
         return complain(sentence(error, words), 2)
     ended = report(errand)
@@ -188,10 +226,12 @@ def through_hydra(command: str, words: Sequence[str]) -> int:
 
 def report(errand: "Errand") -> int:
     """Say how the jobs of `errand` ended, and return the exit status."""
+    from ctxext.commands.side_by_side import as_text
     from ctxext.commands.sweep import exit_status, table
 
     if errand.is_sweep:
-        say(table(errand.outcomes))
+        for text in (table(errand.outcomes), *as_text([outcome.folder for outcome in errand.outcomes])):
+            say(text)
     elif errand.outcomes and errand.outcomes[0].sentence:
         complain(errand.outcomes[0].sentence, 1)
     return exit_status(errand.outcomes, errand.is_sweep)

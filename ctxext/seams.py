@@ -1,36 +1,57 @@
 """The three seams of a model: where a token stands, who may look at whom, how heads gather values.
 
-Shapes: B batch, H heads, S tokens, Q queries, K keys, D head width, W model width.
+Shapes: B batch, H heads, G key-value heads, S tokens, Q queries, K keys, D head width, W model width.
 
 A method of the field is a choice of one `Position`, one `Mask` and one `Attention`. Each hook is neutral by default,
 so that a member overrides one. `Places` are an explicit argument from the batch down: packed rows, sampled positions
-and caches are data, not flags.
+and caches are data, not flags. A member is a frozen dataclass of settings; what is learned grows from it as a module.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
 
 class Places(NamedTuple):
     """Where tokens stand: `columns` [S] of the row, `positions` [B, S] for angles and biases, `documents` [B, S].
 
-    Masks count columns, encodings read positions: the two differ where positions restart, skip or are sampled.
-    `documents` is None where each row is one document.
+    Encodings read positions, masks count columns or `ordinals` [B, S], the tokens of the same document before: these
+    differ where positions skip or are sampled. `lengths` [B, S] are the tokens of each token's document in the row.
+    `documents`, rising, is None where each row is one document.
     """
 
     columns: Tensor
     positions: Tensor
     documents: Tensor | None
+    ordinals: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of(cls, positions: Tensor, documents: Tensor | None = None) -> Places:
+        """Return the places of whole rows of tokens at `positions` [B, S], in `documents` [B, S] if they are packed."""
+        columns = torch.arange(positions.shape[1], device=positions.device)
+        if documents is None:
+            lengths = torch.full_like(positions, positions.shape[1], dtype=torch.int64)
+            return cls(columns, positions, None, columns.expand(positions.shape), lengths)
+        documents = documents.contiguous()
+        first = torch.searchsorted(documents, documents)
+        lengths = torch.searchsorted(documents, documents, right=True) - first
+        return cls(columns, positions, documents, columns - first, lengths)
 
     def part(self, start: int, stop: int) -> Places:
         """Return the places of the columns from index `start` up to `stop`."""
         documents = None if self.documents is None else self.documents[:, start:stop]
-        return Places(self.columns[start:stop], self.positions[:, start:stop], documents)
+        positions, ordinals, lengths = (part[:, start:stop] for part in (self.positions, self.ordinals, self.lengths))
+        return Places(self.columns[start:stop], positions, documents, ordinals, lengths)
+
+    def at(self, positions: Tensor) -> Places:
+        """Return the same places with other `positions` [B, S]."""
+        return self._replace(positions=positions)
 
 
 def distances(queries: Places, keys: Places) -> Tensor:
@@ -43,17 +64,23 @@ class Reach:
     """Where a view's keys lie, so that a kernel can cut slices without evaluating a mask over T x T.
 
     `causal`: any column up to the query's; `band`: the last `size` of these; `head`: the first `size` of a document.
-    No pair of the view is nearer than `beyond` columns.
+    No pair of the view is nearer than `beyond` columns. `is_whole` promises that a
+    row of no more columns than the reach holds, any number for `causal`, sees all of its past.
     """
 
     tag: Literal["causal", "band", "head"] = "causal"
     size: int = 0
     beyond: int = 0
+    is_whole: bool = False
+
+    def part(self, beyond: int = 0) -> Reach:
+        """Return the reach of some of its pairs, none of them nearer than `beyond` columns."""
+        return Reach(self.tag, self.size, max(self.beyond, beyond))
 
 
-def unmoved(positions: Tensor) -> Tensor:
-    """Return `positions` as they are."""
-    return positions
+def unmoved(places: Places) -> Tensor:
+    """Return the positions of `places` as they are."""
+    return places.positions
 
 
 @dataclass(frozen=True)
@@ -62,70 +89,134 @@ class View:
 
     One plain view is ordinary attention. Sinks, Self-Extend and their relatives split the visible pairs into several
     views, since they score near and far pairs at different distances; one softmax runs over all of them. `visible`
-    returns bool [1 or B, 1, Q, K] for the queries and keys of one row; the kernel keeps documents apart by itself.
+    returns bool [1 or B, 1 or H, Q, K] for the queries and keys of one row; the kernel keeps documents apart by itself.
+    `turn_queries` and `turn_keys` return positions [B, S]; `weigh` returns what is added to the logits, float32
+    [1 or B, 1 or H, Q, K].
     """
 
     visible: Callable[[Places, Places], Tensor]
     reach: Reach = Reach()
-    turn_queries: Callable[[Tensor], Tensor] = unmoved
-    turn_keys: Callable[[Tensor], Tensor] = unmoved
+    turn_queries: Callable[[Places], Tensor] = unmoved
+    turn_keys: Callable[[Places], Tensor] = unmoved
+    weigh: Callable[[Places, Places], Tensor] | None = None
 
 
-class Position:
-    """Where a token stands. Every hook is neutral, as for a model without positions."""
+@dataclass(frozen=True)
+class Sizes:
+    """The sizes of a network that learned parts depend on."""
 
-    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
-        """Return the embeddings `x` [B, S, W] with whatever is added at the input."""
-        return x
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
 
-    def rotate(self, heads: Tensor, positions: Tensor) -> Tensor:
-        """Return `heads` [B, H, S, D] turned to `positions` [B, S]."""
-        return heads
 
-    def bias(self, queries: Tensor, keys: Tensor, num_heads: int) -> Tensor | None:
-        """Return what is added to the logits [B, H, Q, K] from positions `queries` [B, Q] to `keys` [B, K], or None."""
-        return None
+Family = TypeVar("Family")
 
-    def base(self) -> Position:
-        """Return the encoding of the untouched model, which this one extends; itself if it is trained from scratch."""
+
+class Member(Generic[Family]):
+    """What a position, a mask and an attention mechanism have in common."""
+
+    def base(self: Family) -> Family:
+        """Return the member of the untouched model, which this one extends; itself if it is trained from scratch."""
         return self
 
-    def layer(self, index: int, count: int) -> Position:
+    def off(self: Family, length: int) -> Family | None:
+        """Return this member set so that inputs up to `length` tokens are read exactly as by its base, if it can be."""
+        return None
+
+    def grown(self: Family, sizes: Sizes, before: Family | None) -> Family:
+        """Return the member with its learned parts, a module, for a network of `sizes`; itself where it learns nothing.
+
+        `before` is what fills the seam in the network whose weights are shared, with its learned parts.
+        """
+        return self
+
+    def layer(self: Family, index: int, count: int) -> Family:
         """Return the member for layer `index` of `count`."""
         return self
 
+    def period(self) -> int:
+        """Return by multiples of how many positions all labels may shift without a change: 1 for any, 0 for none."""
+        return 1
 
-class Mask:
+    def keeps_prefix(self) -> bool:
+        """Return whether outputs stay as they are when tokens are appended."""
+        return True
+
+    def penalty(self) -> Tensor | None:
+        """Return what is added to the loss in training, or None."""
+        return None
+
+
+class Position(Member["Position"]):
+    """Where a token stands. Every hook is neutral, as for a model without positions."""
+
+    def embed(self, x: Tensor, places: Places) -> Tensor:
+        """Return the embeddings `x` [B, S, W] of tokens at `places` with whatever is added at the input."""
+        return x
+
+    def rotate(self, heads: Tensor, places: Places) -> Tensor:
+        """Return `heads` [B, H, S, D] turned to `places`."""
+        return heads
+
+    def rotate_keys(self, heads: Tensor, places: Places) -> Tensor:
+        """Return keys `heads` [B, G, S, D] turned to `places`; as `rotate` turns queries where the two don't differ."""
+        return self.rotate(heads, places)
+
+    def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor | None:
+        """Return what is added to the logits, float32 [1 or B, H, Q, K], from `queries` to `keys`, or None."""
+        return None
+
+    def contextual_bias(self, q: Tensor, logits: Tensor, visible: Tensor) -> Tensor | None:
+        """Return what is added to `logits` [B, H, Q, K] that depends on them and on `q` [B, H, Q, D], or None."""
+        return None
+
+    def limit(self) -> int | None:
+        """Return how many positions there are, or None where there is no limit."""
+        return None
+
+
+class Mask(Member["Mask"]):
     """Who may look at whom."""
 
     def views(self) -> tuple[View, ...]:
         """Return the visible pairs as one view, or as several that turn heads to different positions."""
         raise TypeError(f"{type(self).__name__} states no views")
 
-    def base(self) -> Mask:
-        """Return the mask of the untouched model; itself if the model is trained with it."""
-        return self
-
-    def layer(self, index: int, count: int) -> Mask:
-        """Return the member for layer `index` of `count`."""
-        return self
+    def keeps_documents_apart(self) -> bool:
+        """Return whether rows packed with several documents are read as such, and not as one text."""
+        return True
 
 
-class Attention:
-    """How heads gather values: softmax over the mask's views, unless a member rearranges them or scales the queries."""
+@dataclass(frozen=True)
+class Heads:
+    """What a layer offers to attention: queries `q` [B, H, Q, D], and `k`, `v` [B, G, K, D] of all tokens so far.
 
-    def views(self, mask: Mask) -> tuple[View, ...]:
-        """Return the views of `mask` as this mechanism scores them."""
-        return mask.views()
+    `x` [B, Q, W] are the states that the queries were made from, and `project` makes q, k and v from such states.
+    `remembered` holds for all tokens so far [B, *, K, *] what the mechanism asked to be kept beside keys and values.
+    """
 
-    def scale(self, queries: Places, keys: Places, views: tuple[View, ...]) -> Tensor | None:
-        """Return what the logits of each query are multiplied by, [B, Q], or None for nothing."""
-        return None
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    remembered: tuple[Tensor, ...]
+    x: Tensor
+    project: Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
-    def base(self) -> Attention:
-        """Return the mechanism of the untouched model; itself if the model is trained with it."""
-        return self
 
-    def layer(self, index: int, count: int) -> Attention:
-        """Return the member for layer `index` of `count`."""
+class Attention(Member["Attention"]):
+    """How heads gather values."""
+
+    def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
+        """Return what each head gathers [B, H, Q, D]; `queries` are the last Q of the `keys`' places."""
+        raise TypeError(f"{type(self).__name__} states no way to gather")
+
+    def remember(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Return what to keep of the states `x` [B, S, W] beside keys and values: tensors [B, *, S, *]."""
+        return ()
+
+    def in_training(self) -> Attention:
+        """Return the member that stands in while weights are trained; itself where there is no other."""
         return self

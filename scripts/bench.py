@@ -18,7 +18,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.loss import fused_loss
 from ctxext.kernels.norm import RmsNorm
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope
@@ -110,7 +110,7 @@ def main() -> None:
     """Print a row for each comparison, after checking that both sides of the first compute the same."""
     torch.set_num_threads(1)
     tokens = torch.randint(GEOMETRY.vocab_size, (ROWS, LENGTH + 1), generator=torch.Generator().manual_seed(0))
-    dense = decoder(Causal())
+    dense = decoder(IntraDocument())
     other = twin(dense)
     difference = float((our_step(dense, tokens)() - their_step(other, tokens)()).abs())
     assert difference < 1e-5, f"the two models differ by {difference}"

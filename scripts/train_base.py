@@ -24,7 +24,7 @@ from ctxext.evaluation.measure import Measurement, common_ground, measure
 from ctxext.evaluation.reader import WholeReader
 from ctxext.evaluation.settings import Evaluation
 from ctxext.formats.huggingface import write
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope
 from ctxext.reporting.journal import Journal
@@ -113,7 +113,7 @@ def main() -> None:
 def train(work: Path, data: Prepared, journal: Journal) -> Any:
     """Return the network trained on `data`, from the newest checkpoint in `work` on."""
     torch.manual_seed(0)
-    network = GEOMETRY.build(Rope(10000.0), Causal(), Softmax())
+    network = GEOMETRY.build(Rope(10000.0), IntraDocument(), Softmax())
     rows = Rows(data.train, data.tokenizer, TRAINED_LENGTH, RECALL_SHARE, seed=0)
     course = Course(rows, SETTINGS, work / "checkpoints", {"steps": SETTINGS.steps, "data": data.digest})
     progress, optimiser = resume(network, course, journal.say)

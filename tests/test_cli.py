@@ -61,7 +61,7 @@ WRONG = [
     ("context_length=-5", "context_length must be above 0 tokens, got -5"),
     (
         "position=alibi position.factor=4",
-        "position.factor: position=alibi takes no 'factor'; drop it, or use position=rope",
+        "position.factor: position=alibi takes no 'factor'; drop it, or use position=llama3, ",
     ),
     ("position=yarn position.factor=abc", "position.factor must be a number, got 'abc'"),
     ("+method=rope_intrp", "+method=rope_intrp: no such option; did you mean 'rope_interp'?"),
@@ -121,7 +121,7 @@ def test_help_of_a_command_shows_three_examples(
     assert capsys.readouterr().out.count(f"  ctxext {command}") == 3
 
 
-EXAMPLES = [example for name in ("train", "prepare") for example in cli.STAGES[name].examples]
+EXAMPLES = [example for name in ("train", "prepare", "search") for example in cli.STAGES[name].examples]
 
 
 @pytest.mark.parametrize("example", [*EXAMPLES, cli.STAGES["eval"].examples[0], cli.STAGES["eval"].examples[2]])
@@ -332,10 +332,26 @@ def test_a_missing_run_is_refused_with_the_nearest(
 
 
 @pytest.mark.parametrize(
+    ("words", "position", "name"),
+    [
+        ("", "LongRope", "longrope"),
+        ("seed=1 --config-dir .", "LongRope", "longrope"),
+        ("position=longrope", "LongRope", "base"),
+        ("+method=yarn", "Yarn", "yarn"),
+    ],
+)
+def test_a_search_takes_longrope_where_nothing_else_is_chosen(
+    words: str, position: str, name: str, typed: Callable[..., int], ran: Ran
+) -> None:
+    assert typed("search", *words.split()) == 0
+    assert (type(ran[0][0].position).__name__, ran[0][0].name) == (position, name)
+
+
+@pytest.mark.parametrize(
     ("line", "offered"),
     [
         ("ctxext tr", ["train"]),
-        ("ctxext ", ["train", "eval", "export", "prepare", "ls"]),
+        ("ctxext ", ["train", "eval", "export", "prepare", "check", "search", "ls"]),
         ("ctxext train position=ya", ["position=yarn"]),
         ("ctxext eval trainer.st", ["trainer.steps="]),
     ],

@@ -21,10 +21,11 @@ from ctxext.config.folders import GROUPS, SLOTS, option_files, options, targets
 from ctxext.config.schema import Run
 from ctxext.data.sources import Source
 from ctxext.formats.homes import NotExportable, home
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope, Scaled
 from ctxext.seams import Attention, Mask, Position
+from ctxext.training.settings import AS_LAID
 
 FAMILIES = {
     "position": (ctxext.position, Position),
@@ -56,14 +57,15 @@ def classes(slot: str) -> set[str]:
 def test_every_overlay_builds_bears_its_own_name_and_changes_the_model(method: str, built: Callable[..., Run]) -> None:
     run = built(f"+method={method}")
     assert run.name == method
-    parts = type(run.model), type(run.position), type(run.mask), type(run.attention)
-    assert parts != (DecoderGeometry, Rope, Causal, Softmax)
+    parts = type(run.model), type(run.position), type(run.mask), type(run.attention), run.trainer.positions
+    assert parts != (DecoderGeometry, Rope, IntraDocument, Softmax, AS_LAID)
 
 
 @pytest.mark.parametrize("path", option_files("method"), ids=lambda path: path.stem)
-def test_no_overlay_holds_a_value_but_its_name(path) -> None:  # type: ignore[no-untyped-def]
+def test_no_overlay_holds_a_value_but_its_name_and_what_follows_from_others(path) -> None:  # type: ignore[no-untyped-def]
     content = OmegaConf.load(path)
-    assert set(content) == {"defaults", "name"}
+    assert {"defaults", "name"} <= set(content)
+    assert all(OmegaConf.is_interpolation(content, key) for key in set(content) - {"defaults", "name"})
     assert all(key.startswith("override /") for line in content.defaults for key in line)
 
 
@@ -85,7 +87,7 @@ def test_every_model_builds_from_scratch(model: str, built: Callable[..., Run]) 
     assert built(f"model={model}", "base=none").base.path == ""
 
 
-@pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("trainer", "evaluation", "export")])
+@pytest.mark.parametrize("group", [group for group in GROUPS if group not in ("evaluation", "export")])
 def test_every_option_says_what_it_is_and_names_its_paper(group: str) -> None:
     for path in option_files(group):
         lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("# @")]

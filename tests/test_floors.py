@@ -12,7 +12,7 @@ FLOORS = [
     {"kernels"},
     {"position", "mask", "attention", "tasks"},
     {"model", "data"},
-    {"training", "evaluation", "formats", "reporting"},
+    {"training", "evaluation", "searching", "formats", "reporting", "proving"},
     {"config"},
     {"commands"},
     {"cli"},

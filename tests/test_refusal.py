@@ -58,3 +58,11 @@ def test_a_bool_fits_a_bool_and_null_fits_only_where_it_may_stand():
     assert not fits(None, int)
     assert spelt(int | None) == "a whole number or null"
     assert spelt(bool) == "true or false"
+
+
+def test_a_tuple_of_any_length_is_a_list_in_the_user_s_words():
+    assert fits((1, 2.5), tuple[float, ...])
+    assert fits([1, 2.5], tuple[float, ...])
+    assert not fits((1, "b"), tuple[float, ...])
+    assert not fits(1.0, tuple[float, ...])
+    assert spelt(tuple[float, ...]) == "a list, each a number"

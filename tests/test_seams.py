@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from ctxext.seams import Attention, Mask, Places, Position, distances
+from ctxext.seams import Attention, Mask, Places, Position, Sizes, distances
 
 
 def test_a_part_keeps_columns_positions_and_documents_together():
-    places = Places(torch.arange(4), torch.tensor([[0, 1, 0, 1]]), torch.tensor([[0, 0, 1, 1]]))
+    places = Places.of(torch.tensor([[0, 1, 0, 1]]), torch.tensor([[0, 0, 1, 1]]))
     part = places.part(1, 3)
     assert part.columns.tolist() == [1, 2]
     assert part.positions.tolist() == [[1, 0]]
@@ -14,26 +14,49 @@ def test_a_part_keeps_columns_positions_and_documents_together():
 
 
 def test_distances_count_columns_and_are_negative_in_the_future():
-    places = Places(torch.arange(3), torch.tensor([[0, 9, 5]]), None)
+    places = Places.of(torch.tensor([[0, 9, 5]]))
     assert distances(places.part(1, 3), places).tolist() == [[[[1, 0, -1], [2, 1, 0]]]]
 
 
 def test_hooks_that_no_member_overrides_change_nothing():
-    heads, positions, places = (
+    heads, places = (
         torch.randn(1, 2, 3, 4),
-        torch.arange(3)[None],
-        Places(torch.arange(3), torch.arange(3)[None], None),
+        Places.of(torch.arange(3)[None]),
     )
-    position, attention = Position(), Attention()
-    assert position.embed(heads[0], positions).equal(heads[0])
-    assert position.rotate(heads, positions) is heads
-    assert position.bias(positions, positions, 2) is None
-    assert attention.scale(places, places, ()) is None
+    position, attention, sizes = Position(), Attention(), Sizes(8, 2, 2, 2, 4)
+    assert position.embed(heads[0], places).equal(heads[0])
+    assert position.rotate(heads, places) is heads
+    assert position.bias(places, places, 2) is None
+    assert position.contextual_bias(heads, heads, heads) is None
+    assert position.limit() is None
+    assert attention.remember(heads[0]) == ()
+    assert attention.in_training() is attention
     for member in (position, attention, Mask()):
         assert member.base() is member
+        assert member.off(3) is None
+        assert member.grown(sizes, None) is member
         assert member.layer(0, 2) is member
+        assert member.period() == 1
+        assert member.keeps_prefix()
+        assert member.penalty() is None
 
 
 def test_a_mask_has_to_state_its_views():
     with pytest.raises(TypeError, match="Mask states no views"):
         Mask().views()
+
+
+def test_ordinals_and_lengths_are_counted_within_each_document():
+    places = Places.of(torch.arange(5)[None] + 7, torch.tensor([[0, 0, 2, 2, 2]]))
+    assert places.ordinals.tolist() == [[0, 1, 0, 1, 2]]
+    assert places.lengths.tolist() == [[2, 2, 3, 3, 3]]
+    whole = Places.of(torch.arange(3)[None] + 7)
+    assert whole.ordinals.tolist() == [[0, 1, 2]]
+    assert whole.part(1, 3).lengths.tolist() == [[3, 3]]
+
+
+def test_other_positions_leave_columns_ordinals_and_lengths():
+    places = Places.of(torch.arange(3)[None])
+    moved = places.at(places.positions * 2)
+    assert moved.positions.tolist() == [[0, 2, 4]]
+    assert moved._replace(positions=places.positions) == places

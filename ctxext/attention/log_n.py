@@ -15,7 +15,7 @@ from ctxext.seams import Attention, Places, View
 
 
 @dataclass(frozen=True)
-class LogN(Attention):
+class LogN(Softmax):
     """Log-length scaling (Chiang and Cholak 2022, 2202.12172): logits times max(1, ln n / ln L) for n visible keys.
 
     L is the trained length, so that the model is untouched up to it. Under windows and documents n is smaller than the
@@ -35,3 +35,6 @@ class LogN(Attention):
 
     def base(self) -> Attention:
         return Softmax()
+
+    def off(self, length: int) -> Attention:
+        return LogN(max(length, 2))

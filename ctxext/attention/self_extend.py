@@ -9,11 +9,11 @@ from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Mask, Places, Reach, View, distances
+from ctxext.seams import Attention, Mask, Places, View, distances
 
 
 @dataclass(frozen=True)
-class SelfExtend(Attention):
+class SelfExtend(Softmax):
     """Self-Extend (Jin et al. 2024, 2401.01325, equation 3): pairs nearer than `window` as they are, others by groups.
 
     A far pair is scored between floor(q / group) + window - floor(window / group) and floor(k / group), so that no
@@ -31,33 +31,39 @@ class SelfExtend(Attention):
     def views(self, mask: Mask) -> tuple[View, ...]:
         if self.group == 1:
             return mask.views()
-        return tuple(part for view in mask.views() for part in (self.near(view), self.far(view)))
+        parts = (split(view, self.window) for view in mask.views())
+        turned = ((near, replace(far, turn_queries=self.turn_queries, turn_keys=self.turn_keys)) for near, far in parts)
+        return tuple(view for pair in turned for view in pair)
 
-    def near(self, view: View) -> View:
-        """Return the pairs of `view` nearer than the window, as they are."""
-        size = min(self.window, view.reach.size) if view.reach.tag == "band" else self.window
-
-        def visible(queries: Places, keys: Places) -> Tensor:
-            return view.visible(queries, keys) & (distances(queries, keys) < self.window)
-
-        return replace(view, visible=visible, reach=Reach("band", size))
-
-    def far(self, view: View) -> View:
-        """Return the pairs of `view` from the window on, at grouped positions."""
-
-        def visible(queries: Places, keys: Places) -> Tensor:
-            return view.visible(queries, keys) & (distances(queries, keys) >= self.window)
-
-        reach = replace(view.reach, beyond=self.window)
-        return View(visible, reach, turn_queries=self.turn_queries, turn_keys=self.turn_keys)
-
-    def turn_queries(self, positions: Tensor) -> Tensor:
+    def turn_queries(self, places: Places) -> Tensor:
         """Return the grouped positions of far queries, moved so that distances go on from the window's edge."""
-        return positions // self.group + self.window - self.window // self.group
+        return places.positions // self.group + self.window - self.window // self.group
 
-    def turn_keys(self, positions: Tensor) -> Tensor:
+    def turn_keys(self, places: Places) -> Tensor:
         """Return the grouped positions of far keys."""
-        return positions // self.group
+        return places.positions // self.group
 
     def base(self) -> Attention:
         return Softmax()
+
+    def off(self, length: int) -> Attention:
+        return replace(self, group=1)
+
+    def period(self) -> int:
+        return self.group
+
+
+def split(view: View, window: int) -> tuple[View, View]:
+    """Return the pairs of `view` nearer than `window` tokens, and the others."""
+
+    def near(queries: Places, keys: Places) -> Tensor:
+        return view.visible(queries, keys) & (distances(queries, keys) < window)
+
+    def far(queries: Places, keys: Places) -> Tensor:
+        return view.visible(queries, keys) & (distances(queries, keys) >= window)
+
+    reach = view.reach
+    if reach.tag != "head":
+        size = min(window, reach.size) if reach.tag == "band" else window
+        reach = replace(reach, tag="band", size=size)
+    return replace(view, visible=near, reach=reach), replace(view, visible=far, reach=view.reach.part(beyond=window))

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from ctxext import __version__
+from ctxext.commands.extension import row_length
 from ctxext.commands.interruption import typed
 from ctxext.commands.measuring import Findings, save_samples
 from ctxext.config.folders import option_files
@@ -69,7 +70,8 @@ def facts(run: Run, command: str, data: Prepared) -> Row:
     """Return what the run was: the key `run` of `results.json`."""
     versions = {library: version(library) for library in LIBRARIES}
     kept = {row.outcome: row.tokens for row in data.ledger if row.tokens}
-    trained = run.trainer.steps * (run.trainer.batch_tokens // run.context_length) * run.context_length
+    length = row_length(run)
+    trained = run.trainer.steps * (run.trainer.batch_tokens // length) * length
     return {
         "name": run.name,
         "method": method_of(run),

@@ -19,6 +19,7 @@ from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.table import ledger_table
 from ctxext.training.lock import lock
+from ctxext.training.settings import AS_LAID
 from ctxext.training.signals import Stop
 
 
@@ -77,6 +78,7 @@ def scratch(run: Run, data: Prepared) -> Scratch:
         learning_rate=run.base.learning_rate,
         batch_tokens=run.base.batch_tokens,
         resume="auto",
+        positions=AS_LAID,
     )
     position, mask, attention = base_members(run)
     length = run.base.trained_length
@@ -99,6 +101,15 @@ def train_base(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
 def untouched(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
     """Return the base of `run`, read or trained, on the run's device."""
     return read_base(run).to(device_of(run)) if run.base.path else train_base(run, data, journal, stop)
+
+
+def read_through(network: Any, run: Run) -> Any:
+    """Return a network with the weights of `network` that reads through the run's method.
+
+    What the method learns and `network` has not begins with values drawn from the run's seed.
+    """
+    torch.manual_seed(run.seed)
+    return network.reading(run.position, run.mask, run.attention)
 
 
 def device_of(run: Run) -> torch.device:

@@ -5,20 +5,22 @@ import shlex
 from hydra.core.hydra_config import HydraConfig
 
 from ctxext.commands.jobs import as_typed
+from ctxext.config.folders import OWN
 from ctxext.reporting.journal import Journal
 from ctxext.training.signals import Stop
 
 INTERRUPTED = 75
 
 
-def leave_if_asked(stop: Stop, journal: Journal) -> None:
-    """End the program with 75 if `stop` was asked for, and say in `journal` how the run in its folder goes on."""
+def leave_if_asked(stop: Stop, journal: Journal, command: str = "train") -> None:
+    """End the program with 75 if `stop` was asked for, and say in `journal` how `command` goes on in its folder."""
     if stop.asked:
-        journal.say(f"interrupted; what goes on from here: {typed('train', f'hydra.run.dir={journal.folder}')}")
+        journal.say(f"interrupted; what goes on from here: {typed(command, f'hydra.run.dir={journal.folder}')}")
         raise SystemExit(INTERRUPTED)
 
 
 def typed(command: str, *further: str) -> str:
     """Return the command line of this job of `command` alone, be it one of a sweep or not, with the words `further`."""
     words = as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    return shlex.join(["ctxext", command, *words, *further])
+    own = OWN.get()
+    return shlex.join(["ctxext", command, *words, *further, *([] if own is None else ["--config-dir", str(own)])])

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ctxext.commands.columns import aligned
-from ctxext.config.folders import CONFIG_DIR, GROUPS, option_files
+from ctxext.commands.columns import told_below
+from ctxext.config.folders import GROUPS, option_file, option_files
 from ctxext.refusal import nearest, require
 
 NOTE = re.compile(r"# (paper|trained|neutral|exports): (.+)")
@@ -38,7 +38,7 @@ def read_option(path: Path) -> Option:
     text = path.read_text(encoding="utf-8")
     comments = [line for line in text.splitlines() if line.startswith("# ") and not line.startswith("# @")]
     found = {match[1]: match[2] for line in comments if (match := NOTE.fullmatch(line))}
-    members = [read_option(CONFIG_DIR / group / f"{name}.yaml") for group, name in MEMBER.findall(text)]
+    members = [read_option(option_file(group, name)) for group, name in MEMBER.findall(text)]
     scratch = any((member.group, member.name) == ("base", "none") for member in members)
     exports = sorted(
         (member.export for member in members if member.export), key=lambda said: not said.startswith("not")
@@ -65,9 +65,24 @@ def as_json(group: str) -> str:
 
 
 def as_text(group: str) -> str:
-    """Return the options of `group` as lines."""
-    rows = [(chosen(option), option.line, option.paper) for option in listed(group)]
-    return aligned(("option", "what it is", "paper"), rows)
+    """Return the options of `group` as a table, below each row what the option is and its paper."""
+    found = listed(group)
+    facts = [(chosen(option), option.trained, exports(option), option.neutral) for option in found]
+    told = [f"{option.line}{cited(option)}" for option in found]
+    return told_below(("option", "trained", "exports to", "neutral at"), facts, told)
+
+
+def exports(option: Option) -> str:
+    """Return where `option` exports to; on what condition, or why nowhere, is in the JSON."""
+    return "nowhere" if option.export.startswith("not exportable") else re.split(r", | \(", option.export)[0]
+
+
+def cited(option: Option) -> str:
+    """Return the paper of `option` as the end of its line, if there is one."""
+    unpublished = re.fullmatch(r"none(?: \((.+)\))?", option.paper)
+    if unpublished is None:
+        return f" ({option.paper})"
+    return f" ({unpublished[1]}, no paper)" if unpublished[1] else ""
 
 
 def chosen(option: Option) -> str:

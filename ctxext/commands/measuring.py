@@ -16,7 +16,7 @@ from ctxext.evaluation.settings import SUBJECTS
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.reporting.journal import Journal
 
-VERSION = 1
+VERSION = 2
 """Raised when a definition of evaluation changes, so that no measurement by an older one is taken."""
 
 

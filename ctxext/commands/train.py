@@ -1,4 +1,4 @@
-"""`ctxext train`: prepare data, get the base, measure it, train, measure again, export, report."""
+"""`ctxext train`: prepare data, get the base, measure it, check, train, measure again, export, report."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ctxext.commands.check import prove_in_brief
 from ctxext.commands.conclusion import conclude
 from ctxext.commands.extension import extend
-from ctxext.commands.foundation import device_of, prepared, untouched
+from ctxext.commands.foundation import device_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, members
 from ctxext.commands.saved_network import TOKENIZER
@@ -32,13 +33,14 @@ def train(run: Run, folder: Path) -> None:
         ground = common_ground(run.evaluation, run.base.trained_length, data.test, data.tokenizer, drawn_end)
         base = untouched(run, data, journal, stop)
         leave_if_asked(stop, journal)
-        method = base.reading(run.position, run.mask, run.attention)
+        method = read_through(base, run)
         plan = Plan(base, method, is_changed=members(base) != members(method), is_trained=run.trainer.steps > 0)
         findings = Findings(data, ground, plan.reasons())
         for subject, network in plan.untrained().items():
             findings.add(subject, network, Path(run.cache), journal)
             leave_if_asked(stop, journal)
         if plan.is_trained:
+            prove_in_brief(base, run, journal)
             extend(method, run, data, folder / "checkpoints", journal, stop)
             leave_if_asked(stop, journal)
             findings.add("extended", method, Path(run.cache), journal)

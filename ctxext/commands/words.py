@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from ctxext.refusal import Refusal, require
@@ -47,6 +48,20 @@ def for_hydra(words: Sequence[str]) -> list[str]:
         f"--experimental-rerun={rerun} would load a pickle, which runs code; give the overrides themselves",
     )
     return [quoted(word, arguments.multirun) for word in words]
+
+
+def with_method(words: Sequence[str], method: str) -> list[str]:
+    """Return `words` with the overlay `method`, if there is one, unless they choose a method or a position."""
+    chosen = any(re.match(r"\+{0,2}(method|position)=", word) for word in words)
+    return list(words) if chosen or not method else [f"+method={method}", *words]
+
+
+def own_folder(words: Sequence[str]) -> Path | None:
+    """Return the folder that `words`, fit for Hydra, give as --config-dir: the user's own options."""
+    from hydra._internal.utils import get_args_parser
+
+    typed = parsed(get_args_parser(), words).config_dir
+    return Path(typed) if typed else None
 
 
 def ordered(words: Sequence[str]) -> list[str]:

@@ -55,16 +55,35 @@ def made(settings: Any, classes: dict[str, type]) -> Run:
 def checked_class(slot: str, plain: Any) -> type:
     """Return the class that the unresolved config `plain` of `slot` names; refuse foreign ones and foreign keys.
 
-    A `_target_` runs code, so that only what our own option files name is ever made, and nothing inside another.
+    A `_target_` runs code, so that only what packaged option files name is ever made, or files in the --config-dir of
+    this command line, and nothing inside another.
     """
     chosen = isinstance(plain, dict) and "_target_" in plain
     require(chosen, f"{slot} must be an option of its group; choose {slot}={' or '.join(options(slot))}")
     target, allowed = plain["_target_"], sorted(set(targets(slot).values()))
     require(target in allowed, f"{slot}._target_ must be one of {', '.join(allowed)}, got {target!r}")
-    module, _, name = target.rpartition(".")
-    member: type = getattr(importlib.import_module(module), name)
+    member = imported(slot, target)
     check_keys(slot, plain, member)
     return member
+
+
+def imported(slot: str, target: str) -> type:
+    """Return the class named `target`; refuse one that can't be imported, or that isn't made for `slot`."""
+    from ctxext import seams  # it imports torch, of which composing needs nothing
+
+    module, _, name = target.rpartition(".")
+    try:
+        member: Any = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Refusal(
+            f"{slot}._target_={target} can't be imported ({error}); put the folder of its module on PYTHONPATH"
+        ) from error
+    family = {"position": seams.Position, "mask": seams.Mask, "attention": seams.Attention}.get(slot, object)
+    fits_slot = isinstance(member, type) and issubclass(member, family) and dataclasses.is_dataclass(member)
+    wanted = "a dataclass" if family is object else f"a dataclass made from ctxext.seams.{family.__name__}"
+    require(fits_slot, f"{slot}._target_ must be {wanted}, got {target}")
+    found: type = member
+    return found
 
 
 def check_keys(slot: str, plain: dict[str, Any], member: Any) -> None:
@@ -72,7 +91,8 @@ def check_keys(slot: str, plain: dict[str, Any], member: Any) -> None:
     hints, known = typing.get_type_hints(member), [field.name for field in dataclasses.fields(member)]
     for key, value in plain.items():
         if key != "_target_":
-            require(key in known, takes_no(slot, plain["_target_"], key, known))
+            if key not in known:
+                raise Refusal(takes_no(slot, plain["_target_"], key, known))
             check_value(f"{slot}.{key}", value, hints[key])
     for key in known:
         require(key in plain, f"{slot}.{key} is missing; {slot}={option_of(slot, plain['_target_'])} needs it")

@@ -1,19 +1,60 @@
 """Where the option files lie, and what their names and first lines say; read as text, so that no import is needed."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 PACKAGED, CHECKOUT = Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf"
 CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else CHECKOUT
-GROUPS = ("method", "model", "base", "position", "mask", "attention", "dataset", "trainer", "evaluation", "export")
+GROUPS = (
+    "method",
+    "model",
+    "base",
+    "position",
+    "mask",
+    "attention",
+    "dataset",
+    "trainer",
+    "evaluation",
+    "search",
+    "export",
+)
 SLOTS = ("model", "position", "mask", "attention", "dataset")
 """The groups whose options name a class in `_target_`."""
+
+OWN: ContextVar[Path | None] = ContextVar("OWN", default=None)
+"""The folder of the user's own options: what was typed decides which classes may be made, never a file of a run."""
+
+
+@contextmanager
+def including(folder: Path | None) -> Iterator[None]:
+    """Let the options in `folder`, the --config-dir of the command line, stand beside the packaged ones."""
+    before = OWN.set(folder)
+    try:
+        yield
+    finally:
+        OWN.reset(before)
 
 
 def option_files(group: str) -> list[Path]:
     """Return the option files of `group` in the order of their names, without what they share."""
-    return sorted(path for path in (CONFIG_DIR / group).glob("*.yaml") if not path.stem.startswith("_"))
+    return files_in(group, OWN.get())
+
+
+def files_in(group: str, own: Path | None) -> list[Path]:
+    """Return the option files of `group`, those in the folder `own` among them."""
+    # The packaged one comes last and wins over the user's own of the same name, as in Hydra's search path.
+    folders = [folder / group for folder in (own, CONFIG_DIR) if folder is not None]
+    found = {path.stem: path for folder in folders for path in folder.glob("*.yaml")}
+    return [found[name] for name in sorted(found) if not name.startswith("_")]
+
+
+def option_file(group: str, name: str) -> Path:
+    """Return the file of the option `name` of `group`."""
+    return next(path for path in option_files(group) if path.stem == name)
 
 
 def options(group: str) -> list[str]:
@@ -21,11 +62,17 @@ def options(group: str) -> list[str]:
     return [path.stem for path in option_files(group)]
 
 
-@cache
 def targets(slot: str) -> dict[str, str]:
     """Return the class that each option of `slot` names, by option: nothing else is ever instantiated there."""
+    own = OWN.get()
+    return targets_in(slot, None if own is None else own.absolute())
+
+
+@cache
+def targets_in(slot: str, own: Path | None) -> dict[str, str]:
+    """Return the class that each option of `slot` names, those in the folder `own` among them."""
     found = {}
-    for path in option_files(slot):
+    for path in files_in(slot, own):
         target = re.search(r"^_target_: *(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
         if target:
             found[path.stem] = target[1]

@@ -45,7 +45,8 @@ def takes_no(slot: str, target: object, key: str, known: Sequence[str]) -> str:
     """Return that the class `target` in `slot`, which knows the keys `known`, has no `key`, and which option has."""
     likely, others = nearest(key, known), options_with(slot, key)
     if not likely and others:
-        likely = f"; drop it, or use {slot}={' or '.join(others)}"
+        *first, last = others
+        likely = f"; drop it, or use {slot}={', '.join(first)}{' or ' if first else ''}{last}"
     return f"{slot}.{key}: {slot}={option_of(slot, target)} takes no {key!r}{likely}"
 
 
@@ -62,7 +63,9 @@ def no_option(error: Any, words: Sequence[str]) -> str:
         return str(error).splitlines()[0]
     known = [name for name in error.options or () if not name.startswith("_")]
     plus = "+" if group == "method" else ""
-    return f"{plus}{group}={option}: no such option{nearest(option, known)} ({', '.join(known)})"
+    likely = nearest(option, known)
+    listing = f"ctxext ls {group} lists all {len(known)}" if likely and len(known) > 12 else ", ".join(known)
+    return f"{plus}{group}={option}: no such option{likely} ({listing})"
 
 
 def no_key(error: Any, words: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from ctxext.evaluation.settings import Evaluation
 from ctxext.formats.settings import Base, Export
 from ctxext.refusal import require
+from ctxext.searching.settings import SearchSettings
 from ctxext.training.settings import Trainer
 
 
@@ -31,6 +32,7 @@ class Run:
     dataset: Any
     trainer: Trainer
     evaluation: Evaluation
+    search: SearchSettings
     export: Export
 
     def __post_init__(self) -> None:

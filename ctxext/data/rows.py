@@ -6,7 +6,7 @@ Shapes: B rows, S tokens.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ctxext.data.corpus import Corpus
 from ctxext.maths.counted import generator
+from ctxext.position.sampling import AsLaid, Sampler
 from ctxext.refusal import require
 from ctxext.tasks import recall
 
@@ -70,6 +71,7 @@ class Row:
 class Rows:
     """Rows of `length` tokens: `recall_share` of them lessons in look-up, the others shuffled windows of `corpus`.
 
+    A row that does not keep its documents apart is one text, whose positions run on. `sampler` may draw others instead.
     Row n is a function of (seed, n) alone, so that a resumed run sees the rows that it would have seen.
     """
 
@@ -78,6 +80,8 @@ class Rows:
     length: int
     recall_share: float
     seed: int
+    keeps_documents_apart: bool = True
+    sampler: Sampler = field(default_factory=AsLaid)
 
     def __post_init__(self) -> None:
         require(self.length > 1, f"a training row needs 2 tokens or more, got context_length {self.length}")
@@ -109,7 +113,9 @@ class Rows:
     def row(self, number: int) -> Row:
         """Return row `number`: lessons are spread evenly among the windows."""
         lessons = self.lessons(number)
-        return self.lesson(lessons) if self.lessons(number + 1) > lessons else self.window(number - lessons)
+        row = self.lesson(lessons) if self.lessons(number + 1) > lessons else self.window(number - lessons)
+        draw = generator(self.seed, "positions", number)
+        return replace(row, positions=self.sampler.sample(row.positions, row.documents, draw))
 
     def lessons(self, rows: int) -> int:
         """Return how many of the first `rows` rows are lessons; rounding undoes 0.29 * 100 = 28.999999999999996."""
@@ -126,7 +132,10 @@ class Rows:
         if self.corpus.targets is not None:
             weights *= self.corpus.targets[start + 1 : stop + 1]
         positions = np.arange(start, stop) - np.maximum(self.corpus.starts[document[:-1]], start)
-        return Row(tokens, weights, document[:-1] - document[0], positions, f"text/{window}")
+        documents = document[:-1] - document[0]
+        if not self.keeps_documents_apart:
+            positions, documents = np.arange(self.length), np.zeros_like(documents)
+        return Row(tokens, weights, documents, positions, f"text/{window}")
 
     def lesson(self, number: int) -> Row:
         """Return lesson `number` of the recall generator, filled up, or cut, to the row's length at its start.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ctxext.evaluation import effective
 from ctxext.evaluation.effective import Missed, Reached
@@ -33,15 +33,26 @@ def assemble(measurements: Sequence[Measurement], ground: Ground, absent: Mappin
         sections.by_length += length_rows(measurement, known)
         sections.by_position += measurement.positions
         sections.tasks += measurement.task_rows()
+        sections.missing += unread_rows(measurement, ground)
         for reached in effective_lengths(measurement, known.get("base"), ground):
             section = sections.effective_length if isinstance(reached, Reached) else sections.missing
             section.append(reached.row(measurement.subject))
         if not measurement.positions:
-            reason = "it takes a pass of its own for every token"
+            unread = measurement.unread.get(ground.settings.lengths[-1])
+            reason = unread or "it takes a pass of its own for every token"
             sections.missing.append({"subject": measurement.subject, "what": "by_position", "reason": reason})
     for subject, reason in absent.items():
         sections.missing.append({"subject": subject, "what": "by_length", "reason": reason})
     return sections
+
+
+def unread_rows(measurement: Measurement, ground: Ground) -> list[Row]:
+    """Return the rows of `missing` for the lengths that `measurement`'s subject can't read, by text and by task."""
+    return [
+        {"subject": measurement.subject, "what": what, "length": length, "reason": reason}
+        for length, reason in measurement.unread.items()
+        for what in ("by_length", *ground.settings.tasks)
+    ]
 
 
 def length_rows(measurement: Measurement, known: Mapping[str, Measurement]) -> list[Row]:
@@ -50,8 +61,8 @@ def length_rows(measurement: Measurement, known: Mapping[str, Measurement]) -> l
     for length, scored in measurement.scored.items():
         row = scored.row(measurement.subject, length)
         for control in CONTROLS:
-            if control in known and control != measurement.subject and measurement.subject not in CONTROLS:
-                other = known[control].scored[length]
+            other = known[control].scored.get(length) if control in known else None
+            if other is not None and control != measurement.subject and measurement.subject not in CONTROLS:
                 low, high = paired_bootstrap(scored.nll, other.nll, scored.counts)
                 difference = row["nll"] - float(other.nll.sum() / other.counts.sum())
                 row |= {f"minus_{control}": difference, f"minus_{control}_low": low, f"minus_{control}_high": high}
@@ -72,6 +83,8 @@ def effective_lengths(measurement: Measurement, base: Measurement | None, ground
         total = next(row for row in base.task_rows() if row["length"] == trained and row["depth"] == "all")
         scores = {row["length"]: row["value"] for row in measurement.task_rows() if row["depth"] == "all"}
         reached.append(effective.by_score(scores, total["value"], total["low"], total["chance"]))
+    if measurement.unread:  # the subject ends, not the sweep
+        return [replace(found, at_least=False) if isinstance(found, Reached) else found for found in reached]
     return reached
 
 

@@ -56,12 +56,16 @@ def common_ground(
 
 @dataclass(frozen=True)
 class Measurement:
-    """What `subject` scored: sums over documents by length, rows by position, and a record for each sample."""
+    """What `subject` scored: sums over documents by length, rows by position, and a record for each sample.
+
+    `unread` says why it can't read each length that is not among the `scored`.
+    """
 
     subject: str
     scored: dict[int, Scored]
     positions: list[Row]
     records: list[Row]
+    unread: dict[int, str]
 
     def save(self, path: Path) -> None:
         """Write the measurement to `path` as JSON, whole or not at all."""
@@ -69,6 +73,7 @@ class Measurement:
             length: {key: value.tolist() for key, value in vars(sums).items()} for length, sums in self.scored.items()
         }
         content = {"subject": self.subject, "scored": scored, "positions": self.positions, "records": self.records}
+        content["unread"] = self.unread
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         beside.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
@@ -82,7 +87,8 @@ class Measurement:
             int(length): Scored(**{key: np.array(values) for key, values in sums.items()})
             for length, sums in content["scored"].items()
         }
-        return cls(content["subject"], scored, content["positions"], content["records"])
+        unread = {int(length): reason for length, reason in content["unread"].items()}
+        return cls(content["subject"], scored, content["positions"], content["records"], unread)
 
     def task_rows(self) -> list[Row]:
         """Return the rows of `tasks`."""
@@ -96,7 +102,9 @@ def measure(subject: str, reader: Reader, ground: Ground, watch: Watch) -> Measu
     positions: list[Row] = []
     scored: dict[int, Scored] = {}
     records: list[Row] = []
-    for length in watch(reversed(settings.lengths), f"eval   {subject}", len(settings.lengths)):
+    unread = {length: reason for length in settings.lengths if (reason := reader.obstacle(length))}
+    lengths = [length for length in settings.lengths if length not in unread]
+    for length in watch(reversed(lengths), f"eval   {subject}", len(lengths)):
         sight = reader.sight(length, settings.scored_tokens)
         alike = next((known for known in scored if reader.sight(known, settings.scored_tokens) == sight), None)
         if alike is not None:  # it reads the same tokens, however long the window
@@ -109,4 +117,4 @@ def measure(subject: str, reader: Reader, ground: Ground, watch: Watch) -> Measu
         samples = ground.samples.get(length, [])
         ranks = retrieval.rank_samples(reader, samples) if samples else []
         records = [retrieval.sample_record(subject, *pair) for pair in zip(samples, ranks, strict=True)] + records
-    return Measurement(subject, dict(sorted(scored.items())), positions, records)
+    return Measurement(subject, dict(sorted(scored.items())), positions, records, unread)

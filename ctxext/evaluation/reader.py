@@ -55,6 +55,12 @@ class WholeReader:
             pieces.append(scores(self.model, hidden[:, -scored:], part[:, -scored:]))
         return torch.cat([nll for nll, _ in pieces]).cpu(), torch.cat([hit for _, hit in pieces]).cpu()
 
+    def obstacle(self, length: int) -> str:
+        """Return why a text of `length` tokens can't be read, or nothing if it can."""
+        position = getattr(self.model, "position", None)  # an LSTM has none
+        limit = None if position is None else position.limit()
+        return "" if limit is None or length <= limit else f"its positions end at {limit} tokens"
+
     def sight(self, length: int, scored: int) -> int:
         """Return how many tokens at the end of a window of `length` the last `scored` ones are scored from: all."""
         return length
@@ -101,6 +107,10 @@ class TruncatedReader:
             pieces.append(scores(self.model, last, windows[row, place][:, None].to(last.device)))
         nll, hit = (torch.cat(part).view(-1, targets).cpu() for part in zip(*pieces, strict=True))
         return nll, hit
+
+    def obstacle(self, length: int) -> str:
+        """Return nothing: what is read of a text, however long, is within the trained length."""
+        return ""
 
     def sight(self, length: int, scored: int) -> int:
         """Return how many tokens at the end of a window of `length` the last `scored` ones are scored from."""

@@ -3,22 +3,19 @@
 Tables are keyed by the exact class, so that a new member has no home until somebody has written one and compared it.
 """
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ctxext.attention.self_extend import SelfExtend
+from ctxext.attention.shifted_sparse import ShiftedSparse
 from ctxext.attention.softmax import Softmax
+from ctxext.formats.ropes import POSITIONS, SKIPPING, both_spellings, is_turned, notes
 from ctxext.mask.causal import Causal
-from ctxext.mask.sinks import Sinks
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
-from ctxext.maths.rotary import ntk_theta
-from ctxext.model.geometry import DecoderGeometry, Geometry, LstmGeometry
-from ctxext.position.alibi import Alibi
-from ctxext.position.nope import Nope
-from ctxext.position.rope import Rope, RopeInterp, RopeNtk, Yarn
+from ctxext.model.geometry import DecoderGeometry, Geometry
+from ctxext.position.dynamic import RopeDynamicNtk
 from ctxext.refusal import Refusal
 from ctxext.seams import Attention, Mask, Position
 
@@ -35,36 +32,7 @@ class Home:
     notes: tuple[str, ...]
 
 
-def plain(position: Rope, head_dim: int) -> dict[str, Any]:
-    """Return the rope parameters of the untouched encoding."""
-    return {"rope_type": "default", "rope_theta": float(position.rope_theta)}
-
-
-def linear(position: RopeInterp, head_dim: int) -> dict[str, Any]:
-    """Return the rope parameters of position interpolation."""
-    return {"rope_type": "linear", "rope_theta": float(position.rope_theta), "factor": float(position.factor)}
-
-
-def another_theta(position: RopeNtk, head_dim: int) -> dict[str, Any]:
-    """Return the rope parameters of NTK-aware scaling, which is the plain encoding with another theta."""
-    return {"rope_type": "default", "rope_theta": ntk_theta(position.rope_theta, position.factor, head_dim)}
-
-
-def yarn(position: Yarn, head_dim: int) -> dict[str, Any]:
-    """Return the rope parameters of YaRN, each spelt out, since readers' defaults differ."""
-    return {
-        "rope_type": "yarn",
-        "rope_theta": float(position.rope_theta),
-        "factor": float(position.factor),
-        "original_max_position_embeddings": position.original_max_position_embeddings,
-        "beta_fast": float(position.beta_fast),
-        "beta_slow": float(position.beta_slow),
-        "attention_factor": float(position.attention_factor),
-        "truncate": True,
-    }
-
-
-def llama(mask: Causal, layers: int) -> dict[str, Any]:
+def llama(mask: Mask, layers: int) -> dict[str, Any]:
     """Return the architecture of a decoder that sees everything before it."""
     return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "attention_bias": False, "mlp_bias": False}
 
@@ -74,7 +42,7 @@ def mistral(mask: SlidingWindow, layers: int) -> dict[str, Any]:
     return {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": mask.window}
 
 
-def qwen(mask: Causal, layers: int) -> dict[str, Any]:
+def qwen(mask: Mask, layers: int) -> dict[str, Any]:
     """Return the architecture whose queries, keys and values have biases."""
     return {"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "use_sliding_window": False}
 
@@ -91,21 +59,78 @@ def windowed_qwen(mask: SlidingWindow, layers: int) -> dict[str, Any]:
     }
 
 
-POSITIONS: dict[type[Position], Callable[[Any, int], dict[str, Any]]] = {
-    Rope: plain,
-    RopeInterp: linear,
-    RopeNtk: another_theta,
-    Yarn: yarn,
-}
+def smollm(mask: Mask, layers: int) -> dict[str, Any]:
+    """Return the architecture that may leave the rotation out, for each layer apart."""
+    # Its own pad_token_id lies beyond our vocabulary.
+    return {
+        "architectures": ["SmolLM3ForCausalLM"],
+        "model_type": "smollm3",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "pad_token_id": None,
+        "use_sliding_window": False,
+        "layer_types": ["full_attention"] * layers,
+    }
+
+
+def windowed_smollm(mask: SlidingWindow, layers: int) -> dict[str, Any]:
+    """Return the same architecture with a window in each of its `layers`."""
+    window = {"use_sliding_window": True, "sliding_window": mask.window}
+    return smollm(mask, layers) | window | {"layer_types": ["sliding_attention"] * layers}
+
+
 Architecture = Callable[[Any, int], dict[str, Any]]
-MASKS: dict[type[Mask], Architecture] = {Causal: llama, SlidingWindow: mistral}
-MASKS_OF_BIASED: dict[type[Mask], Architecture] = {Causal: qwen, SlidingWindow: windowed_qwen}
-REASONS: dict[type, str] = {
-    Alibi: "no reader joins ALiBi to RMSNorm and SwiGLU",
-    Nope: "no reader's Llama leaves out the rotation",
-    Sinks: "the weights are a plain Llama's, and keeping the first keys is a policy of the runtime",
-    SelfExtend: "no reader turns keys to grouped positions",
-    LstmGeometry: "no reader has this network",
+MASKS: dict[type[Mask], Architecture] = {Causal: llama, IntraDocument: llama, SlidingWindow: mistral}
+MASKS_OF_BIASED: dict[type[Mask], Architecture] = {Causal: qwen, IntraDocument: qwen, SlidingWindow: windowed_qwen}
+MASKS_OF_SKIPPING: dict[type[Mask], Architecture] = {
+    Causal: smollm,
+    IntraDocument: smollm,
+    SlidingWindow: windowed_smollm,
+}
+ATTENTIONS: tuple[type[Attention], ...] = (Softmax, ShiftedSparse)
+"""What is plain softmax attention whenever a model is read."""
+
+OPTIONS = {"Llama4Temperature": "temperature_llama4", "Ministral3Temperature": "temperature_ministral3"}
+"""Options that are not named as their class."""
+REASONS = {
+    "alibi": "no reader joins ALiBi to RMSNorm and SwiGLU",
+    "t5_bias": "no reader joins a bias by distance to RMSNorm and SwiGLU",
+    "kerple": "no reader joins a bias by distance to RMSNorm and SwiGLU",
+    "fire": "no reader joins a bias by distance to RMSNorm and SwiGLU",
+    "cope": "no reader counts positions by content",
+    "sinusoidal": "no reader's Llama adds positions to its embeddings",
+    "learned": "no reader's Llama adds positions to its embeddings",
+    "learned_interp": "no reader's Llama adds positions to its embeddings",
+    "dynamic_yarn": "no reader's YaRN follows the text's length",
+    "partial_rope": "a reader's Llama turns whole heads",
+    "clipped_rope": "no reader tapers frequencies to 0",
+    "grid_rope": "no reader turns pairs by the digits of a position",
+    "xpos": "no reader's Llama scales heads by their positions",
+    "sinks": "the weights are a plain Llama's, and keeping the first keys is a policy of the runtime",
+    "lambda_mask": "the weights are a plain Llama's, and a ceiling on distances is a policy of the runtime",
+    "chunked": "only Llama 4 has chunks, and its layers are mixtures of experts",
+    "dilated": "no reader has windows by head",
+    "global_local": "only encoders have it, which look both ways",
+    "layered": "no home is written for windows by layer",
+    "adaptive_window": "no reader's window grows with the text",
+    "adaptive_span": "no reader has a soft mask",
+    "log_n": "no reader scales logits by the count of visible keys",
+    "ssmax": "no reader scales logits by the count of visible keys",
+    "temperature": "no reader's Llama has a temperature but YaRN's, which goes with its frequencies",
+    "temperature_llama4": "only Llama 4 has it, and its layers are mixtures of experts",
+    "temperature_ministral3": "no home is written for it in Ministral 3",
+    "self_extend": "no reader turns keys to grouped positions",
+    "rerope": "no reader clips distances",
+    "dual_chunk": "no reader's Llama turns keys by chunks",
+    "linear": "a reader's Llama has a softmax",
+    "retention": "a reader's Llama has a softmax",
+    "infini": "a reader's Llama has no memory",
+    "block_topk": "a reader's Llama chooses no blocks",
+    "differential": "no home is written for it in DiffLlama",
+    "gated": "a reader's Llama has no gate on what heads gather",
+    "forgetting": "a reader's Llama has no forget gate",
+    "recurrence": "a reader's Llama keeps no segments",
+    "lstm": "no reader has this network",
 }
 
 
@@ -116,11 +141,31 @@ def home(geometry: Geometry, position: Position, mask: Mask, attention: Attentio
         raise NotExportable(reason("position", position))
     if type(mask) not in MASKS:
         raise NotExportable(reason("mask", mask))
-    if type(attention) is not Softmax:
+    if type(attention) not in ATTENTIONS:
         raise NotExportable(reason("attention", attention))
     rope = POSITIONS[type(position)](position, sized.head_dim)
-    architecture = (MASKS_OF_BIASED if sized.attention_bias else MASKS)[type(mask)]
-    return Home(architecture(mask, sized.num_hidden_layers) | sizes(sized) | both_spellings(rope), notes(rope))
+    body = architectures(sized, position)[type(mask)](mask, sized.num_hidden_layers) | own_keys(sized, position)
+    return Home(body | sizes(sized) | both_spellings(rope), notes(rope))
+
+
+def architectures(geometry: DecoderGeometry, position: Position) -> dict[type[Mask], Architecture]:
+    """Return by mask the architectures that hold the body of `geometry` and the layers of `position`."""
+    if type(position) not in SKIPPING:
+        return MASKS_OF_BIASED if geometry.attention_bias else MASKS
+    if geometry.attention_bias:
+        sentence = f"{chosen('position', position)} with model.attention_bias=true has no Hugging Face reader"
+        raise NotExportable(f"{sentence}: SmolLM3, which alone leaves rotations out, has other biases or none")
+    return MASKS_OF_SKIPPING
+
+
+def own_keys(geometry: DecoderGeometry, position: Position) -> dict[str, Any]:
+    """Return the keys beside the rope parameters in which a configuration says what `position` does."""
+    if type(position) in SKIPPING:
+        layers = geometry.num_hidden_layers
+        return {"no_rope_layers": [is_turned(position.layer(index, layers)) for index in range(layers)]}
+    if isinstance(position, RopeDynamicNtk):
+        return {"max_position_embeddings": position.original_max_position_embeddings}
+    return {}
 
 
 def decoder_geometry(geometry: Geometry) -> DecoderGeometry:
@@ -132,8 +177,20 @@ def decoder_geometry(geometry: Geometry) -> DecoderGeometry:
 
 def reason(group: str, part: object) -> str:
     """Return why the `part` chosen in the config `group` has no home."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(part).__name__.removesuffix("Geometry")).lower()
-    return f"{group}={name} has no Hugging Face reader: {REASONS.get(type(part), 'no class of theirs does the same')}"
+    why = REASONS.get(option(part), "no class of theirs does the same")
+    return f"{chosen(group, part)} has no Hugging Face reader: {why}"
+
+
+def chosen(group: str, part: object) -> str:
+    """Return the `part` as one would choose it in the config `group`: `position=alibi`."""
+    return f"{group}={option(part)}"
+
+
+def option(part: object) -> str:
+    """Return the option that stands for the class of `part`."""
+    name = type(part).__name__
+    spelt = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.removesuffix("Geometry")).lower()
+    return OPTIONS.get(name, spelt)
 
 
 def sizes(geometry: DecoderGeometry) -> dict[str, Any]:
@@ -153,27 +210,3 @@ def sizes(geometry: DecoderGeometry) -> dict[str, Any]:
         "initializer_range": 0.02,
         "use_cache": True,
     }
-
-
-def both_spellings(rope: dict[str, Any]) -> dict[str, Any]:
-    """Return the `rope` parameters in the keys of transformers 5 and of 4, which ignores the new ones in silence."""
-    scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
-    spelt: dict[str, Any] = {
-        "rope_parameters": rope,
-        "rope_scaling": None if rope["rope_type"] == "default" else scaling,
-        "rope_theta": rope["rope_theta"],
-    }
-    length = "original_max_position_embeddings"
-    return spelt | ({length: rope[length]} if length in rope else {})
-
-
-def notes(rope: dict[str, Any]) -> tuple[str, ...]:
-    """Return what a user of another reader must know of the `rope` parameters."""
-    if "attention_factor" not in rope:
-        return ()
-    factor, default = rope["attention_factor"], 0.1 * math.log(rope["factor"]) + 1
-    sentence = f"The final attention_factor, applied once to cosine and sine, is {factor:.6g}."
-    if math.isclose(factor, default, rel_tol=1e-6):
-        return (sentence,)
-    older = "Readers that drop the key, older vLLM among them,"
-    return (sentence, f"{older} take {default:.6g} in its place and compute another model.")

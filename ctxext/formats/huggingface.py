@@ -36,13 +36,16 @@ def write(folder: Path, decoder: Decoder, tokenizer: Tokenizer, context_length: 
 def config(place: Home, context_length: int, end: int) -> dict[str, Any]:
     """Return config.json in the keys of both readers; `end` is the id that ends a text."""
     # No pad_token_id: readers freeze the embedding of that row when the model is trained further.
-    return place.config | {
-        "max_position_embeddings": context_length,
-        "bos_token_id": end,
-        "eos_token_id": end,
-        "dtype": "float32",
-        "torch_dtype": "float32",
-    }
+    return (
+        {"max_position_embeddings": context_length}
+        | place.config
+        | {
+            "bos_token_id": end,
+            "eos_token_id": end,
+            "dtype": "float32",
+            "torch_dtype": "float32",
+        }
+    )
 
 
 def generation_config(end: int) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 Shapes: B batch, H heads, G key-value heads, Q queries, K keys (the queries stand in its last Q columns), D head width.
 """
 
+from functools import reduce
+
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention as attend
@@ -12,8 +14,8 @@ from ctxext.seams import Places, Position, View, unmoved
 BLOCK = 256
 """Queries scored at once: no mask or bias is ever larger than BLOCK x K."""
 
-Turned = list[tuple[View, Tensor, Tensor]]
-"""Views with the queries and keys as each turns them."""
+Source = tuple[View, Tensor, Tensor, Tensor]
+"""A view with queries [B, H, Q, D] and keys [B, G, K, D] as it turns them, and the values [B, G, K, D] behind these."""
 
 
 def gather(
@@ -29,21 +31,29 @@ def gather(
     """Return the outputs [B, H, Q, D] of one softmax over all pairs of `views`.
 
     `q` [B, H, Q, D], `k` and `v` [B, G, K, D] are not yet turned; `position` turns them to where each view scores them.
-    `scale` [B, Q] multiplies the logits of each query.
+    `scale` [1 or B, 1 or H, Q] multiplies the logits of each query.
     """
     if scale is not None:
-        q = q * scale.to(q.dtype)[:, None, :, None]
+        q = q * scale.to(q.dtype)[..., None]
     num_keys = k.shape[2]
     views = tuple(view for view in views if view.reach.beyond < num_keys)
     if is_plain_causal(views, queries, num_keys) and not is_biased(position):
-        q, k = position.rotate(q, queries.positions), position.rotate(k, keys.positions)
+        q, k = position.rotate(q, queries), position.rotate_keys(k, keys)
         return attend(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
-    turned: Turned = []
-    for view in views:
-        turned_q = position.rotate(q, view.turn_queries(queries.positions))
-        turned.append((view, turned_q, position.rotate(k, view.turn_keys(keys.positions))))
-    starts = range(0, q.shape[2], BLOCK)
-    blocks = [one_block(turned, v, queries, keys, position, start, min(start + BLOCK, q.shape[2])) for start in starts]
+    return gather_from([turned(view, q, k, v, queries, keys, position) for view in views], queries, keys, position)
+
+
+def turned(view: View, q: Tensor, k: Tensor, v: Tensor, queries: Places, keys: Places, position: Position) -> Source:
+    """Return `view` with queries and keys turned to where it scores them."""
+    turned_q = position.rotate(q, queries.at(view.turn_queries(queries)))
+    return view, turned_q, position.rotate_keys(k, keys.at(view.turn_keys(keys))), v
+
+
+def gather_from(sources: list[Source], queries: Places, keys: Places, position: Position) -> Tensor:
+    """Return the outputs [B, H, Q, D] of one softmax over all pairs of the views of `sources`."""
+    count = queries.columns.shape[0]
+    starts = range(0, count, BLOCK)
+    blocks = [one_block(sources, queries, keys, position, start, min(start + BLOCK, count)) for start in starts]
     return torch.cat(blocks, dim=2)
 
 
@@ -51,31 +61,38 @@ def is_plain_causal(views: tuple[View, ...], queries: Places, num_keys: int) -> 
     """Return whether `views` are the whole past of single-document rows, with every head where its token stands."""
     if len(views) != 1 or queries.documents is not None or queries.columns.shape[0] != num_keys:
         return False
-    view = views[0]
-    whole = view.reach.tag == "causal" or (view.reach.tag == "band" and view.reach.size >= num_keys)
-    return whole and view.reach.beyond == 0 and view.turn_queries is unmoved and view.turn_keys is unmoved
+    view, reach = views[0], views[0].reach
+    whole = reach.tag == "causal" or (reach.tag == "band" and reach.size >= num_keys)
+    unturned = view.turn_queries is unmoved and view.turn_keys is unmoved
+    return whole and reach.is_whole and reach.beyond == 0 and unturned and view.weigh is None
 
 
 def is_biased(position: Position) -> bool:
     """Return whether `position` adds anything to the logits."""
-    return type(position).bias is not Position.bias
+    return type(position).bias is not Position.bias or is_contextual(position)
+
+
+def is_contextual(position: Position) -> bool:
+    """Return whether what `position` adds to the logits depends on them."""
+    return type(position).contextual_bias is not Position.contextual_bias
 
 
 def one_block(
-    turned: Turned, v: Tensor, queries: Places, keys: Places, position: Position, start: int, stop: int
+    sources: list[Source], queries: Places, keys: Places, position: Position, start: int, stop: int
 ) -> Tensor:
     """Return the outputs [B, H, stop - start, D] of the queries from `start` up to `stop` over what they reach."""
-    offset = v.shape[2] - queries.columns.shape[0]
+    offset = keys.columns.shape[0] - queries.columns.shape[0]
     here = queries.part(start, stop)
     reached = []
-    for view, q, k in turned:
+    for view, q, k, v in sources:
         first, last = columns(view, offset + start, offset + stop, has_documents=queries.documents is not None)
         if first < last:
             there = keys.part(first, last)
             reached.append((view, q[:, :, start:stop], k[:, :, first:last], v[:, :, first:last], there))
     view, q, k, values, there = reached[0]
     # In bfloat16 torch would round the bias, which is wrong from distance 256 on.
-    if len(reached) == 1 and (q.dtype == torch.float32 or not is_biased(position)):
+    is_exact = q.dtype == torch.float32 or not (is_biased(position) or view.weigh)
+    if len(reached) == 1 and is_exact and not is_contextual(position):
         mask = pair_mask(view, here, there, position, q.shape[1])
         return attend(q, k, values, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
     scores = [view_scores(view, q, k, here, there, position) for view, q, k, _, there in reached]
@@ -84,15 +101,25 @@ def one_block(
 
 
 def pair_mask(view: View, queries: Places, keys: Places, position: Position, num_heads: int) -> Tensor:
-    """Return bool [1 or B, 1, Q, K], or float32 [B, H, Q, K] where `position` has a bias, for torch's kernel."""
+    """Return bool [1 or B, 1 or H, Q, K], or float32 of this shape where anything is added to the logits."""
     visible = seen(view, queries, keys)
-    bias = position.bias(view.turn_queries(queries.positions), view.turn_keys(keys.positions), num_heads)
-    return visible if bias is None else bias.masked_fill(~visible, float("-inf"))
+    added = [
+        position.bias(queries.at(view.turn_queries(queries)), keys.at(view.turn_keys(keys)), num_heads),
+        None if view.weigh is None else view.weigh(queries, keys),
+    ]
+    biases = [bias for bias in added if bias is not None]
+    if not biases:
+        return visible
+    return reduce(torch.add, biases).masked_fill(~visible, float("-inf"))
 
 
 def view_scores(view: View, q: Tensor, k: Tensor, queries: Places, keys: Places, position: Position) -> Tensor:
     """Return the logits [B, H, Q, K] of `view` in float32, with what it doesn't see at minus infinity."""
     scores: Tensor = (q @ spread(k, q.shape[1]).transpose(-1, -2)).float() * q.shape[-1] ** -0.5
+    if is_contextual(position):
+        added = position.contextual_bias(q, scores, seen(view, queries, keys))
+        assert added is not None
+        scores = scores + added
     mask = pair_mask(view, queries, keys, position, q.shape[1])
     return scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
 
@@ -103,7 +130,7 @@ def spread(heads: Tensor, num_heads: int) -> Tensor:
 
 
 def seen(view: View, queries: Places, keys: Places) -> Tensor:
-    """Return bool [1 or B, 1, Q, K]: the pair is one of `view` and of one document."""
+    """Return bool [1 or B, 1 or H, Q, K]: the pair is one of `view` and of one document."""
     visible = view.visible(queries, keys)
     if queries.documents is None or keys.documents is None:
         return visible
@@ -122,12 +149,12 @@ def columns(view: View, start: int, stop: int, *, has_documents: bool) -> tuple[
 
 
 def visible_keys(queries: Places, keys: Places, views: tuple[View, ...]) -> Tensor:
-    """Return how many keys each query sees over all `views`, int64 [1 or B, Q]."""
+    """Return how many keys each query sees over all `views`, int64 [1 or B, 1 or H, Q]."""
     counts = []
     for start in range(0, queries.columns.shape[0], BLOCK):
         here = queries.part(start, start + BLOCK)
         count = torch.zeros((), dtype=torch.int64, device=queries.columns.device)
         for view in views:
-            count = count + seen(view, here, keys).sum(dim=-1)[:, 0]
+            count = count + seen(view, here, keys).sum(dim=-1)
         counts.append(count)
-    return torch.cat(counts, dim=1)
+    return torch.cat(counts, dim=2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ctxext.seams import Mask, Places, View, distances
+from ctxext.seams import Mask, Places, Reach, View, distances
 
 
 def past(queries: Places, keys: Places) -> Tensor:
@@ -17,7 +17,10 @@ def past(queries: Places, keys: Places) -> Tensor:
 
 @dataclass(frozen=True)
 class Causal(Mask):
-    """Every token sees itself and all before it in its document."""
+    """Every token sees itself and all before it; a row packed with several documents is read as one text."""
 
     def views(self) -> tuple[View, ...]:
-        return (View(past),)
+        return (View(past, Reach(is_whole=True)),)
+
+    def keeps_documents_apart(self) -> bool:
+        return False

@@ -3,11 +3,11 @@
 Shapes: B batch, Q queries, K keys, S tokens.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.refusal import check_types, require
 from ctxext.seams import Mask, Places, Reach, View, distances
@@ -31,15 +31,30 @@ class Sinks(Mask):
 
     def views(self) -> tuple[View, ...]:
         recent = SlidingWindow(self.window).views()
-        return (*recent, View(self.visible, Reach("head", self.sinks, beyond=self.window), turn_queries=self.slot))
+        return (
+            *recent,
+            View(
+                self.visible,
+                Reach("head", self.sinks, beyond=self.window),
+                turn_queries=self.slot,
+                turn_keys=self.ordinals,
+            ),
+        )
 
     def visible(self, queries: Places, keys: Places) -> Tensor:
         """Return bool [B, 1, Q, K]: the key is a sink that the window has left behind."""
-        return (distances(queries, keys) >= self.window) & (keys.positions < self.sinks)[:, None, None, :]
+        return (distances(queries, keys) >= self.window) & (keys.ordinals < self.sinks)[:, None, None, :]
 
-    def slot(self, positions: Tensor) -> Tensor:
-        """Return the cache slot at which a query at `positions` [B, S] stands."""
-        return positions.clamp(max=self.sinks + self.window - 1)
+    def slot(self, queries: Places) -> Tensor:
+        """Return the cache slot [B, S] at which each query stands."""
+        return queries.ordinals.clamp(max=self.sinks + self.window - 1)
+
+    def ordinals(self, keys: Places) -> Tensor:
+        """Return the cache slot [B, S] at which each sink stands: its place in the document."""
+        return keys.ordinals
 
     def base(self) -> Mask:
-        return Causal()
+        return IntraDocument()
+
+    def off(self, length: int) -> Mask:
+        return replace(self, window=length)

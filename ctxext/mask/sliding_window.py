@@ -3,11 +3,11 @@
 Shapes: Q queries, K keys.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.refusal import check_types, require
 from ctxext.seams import Mask, Places, Reach, View, distances
 
@@ -23,7 +23,7 @@ class SlidingWindow(Mask):
         require(self.window >= 1, f"mask.window must be at least 1 token, got {self.window}")
 
     def views(self) -> tuple[View, ...]:
-        return (View(self.visible, Reach("band", self.window)),)
+        return (View(self.visible, Reach("band", self.window, is_whole=True)),)
 
     def visible(self, queries: Places, keys: Places) -> Tensor:
         """Return bool [1, 1, Q, K]: the key is one of the last `window` up to the query."""
@@ -31,4 +31,7 @@ class SlidingWindow(Mask):
         return (distance >= 0) & (distance < self.window)
 
     def base(self) -> Mask:
-        return Causal()
+        return IntraDocument()
+
+    def off(self, length: int) -> Mask:
+        return replace(self, window=length)

@@ -32,13 +32,23 @@ def ramp(fast: float, slow: float, theta: float, width: int, length: int) -> Ten
     return ((torch.arange(width // 2, dtype=torch.float32) - low) / span).clamp(0, 1)
 
 
-def turn(heads: Tensor, positions: Tensor, frequencies: Tensor, amplitude: float) -> Tensor:
-    """Return `heads` [B, H, S, D], pair (i, i + D/2) turned by `positions` [B, S] x `frequencies` and x `amplitude`.
+def yarn_factors(theta: float, factor: float, width: int, length: int, fast: float, slow: float) -> tuple[float, ...]:
+    """Return by what YaRN divides each frequency of a head of `width`, from 1 to `factor`, rising [width / 2].
 
+    Pairs of more than `fast` turns over `length` tokens are kept, those of fewer than `slow` divided by `factor`.
+    """
+    return tuple(1 / (share / factor + 1 - share) for share in ramp(fast, slow, theta, width, length).tolist())
+
+
+def turn(heads: Tensor, positions: Tensor, frequencies: Tensor, amplitude: float) -> Tensor:
+    """Return `heads` [B, H, S, D], pair (i, i + D/2) turned by `positions` x `frequencies` and x `amplitude`.
+
+    `positions` are [B, S], or [B, S, D / 2] where pairs stand at different ones.
     Angles are float32 whatever the heads are: in bfloat16 the phase is wrong by up to pi at position 4096.
     """
     with torch.autocast(heads.device.type, enabled=False):
-        angles = positions.float()[:, None, :, None] * frequencies.to(heads.device)
+        by_pair = positions if positions.dim() == 3 else positions[..., None]
+        angles = (by_pair.float() * frequencies.to(heads.device))[:, None]
         cosine, sine = (angles.cos() * amplitude).to(heads.dtype), (angles.sin() * amplitude).to(heads.dtype)
     first, second = heads.chunk(2, dim=-1)
     return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)

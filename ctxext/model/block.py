@@ -1,4 +1,4 @@
-"""The blocks of a decoder: they see only `attend(q, k, v)`, and know of no method.
+"""The blocks of a decoder: they see only `attend(x, project)`, and know of no method.
 
 Shapes: B batch, S tokens, W hidden size, H heads, G key-value heads, D head width.
 """
@@ -10,7 +10,10 @@ from torch.nn.functional import silu
 
 from ctxext.kernels.norm import RmsNorm
 
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+Project = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+"""From states [B, S, W] to queries [B, H, S, D], keys and values [B, G, S, D]."""
+Attend = Callable[[Tensor, Project], Tensor]
+"""From the states of tokens to what their heads gather [B, H, S, D]."""
 
 
 class SelfAttention(nn.Module):
@@ -28,12 +31,16 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         """Return what the tokens `x` [B, S, W] gather through `attend`."""
-        q, k, v = (
-            project(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-            for project in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        gathered: Tensor = self.o_proj(attend(q, k, v).transpose(1, 2).flatten(2))
+        gathered: Tensor = self.o_proj(attend(x, self.project).transpose(1, 2).flatten(2))
         return gathered
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the queries [B, H, S, D], keys and values [B, G, S, D] of the states `x` [B, S, W]."""
+        q, k, v = (
+            linear(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
+            for linear in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        return q, k, v
 
 
 class GatedMlp(nn.Module):

@@ -10,10 +10,13 @@ from torch import Tensor
 
 
 class DecoderCache:
-    """Keys and values of each layer, before rotation: angles may depend on the length, and views turn keys anew."""
+    """Keys, values and what else attention remembers, for each layer; keys before rotation.
+
+    Angles may depend on the length, and views turn keys anew.
+    """
 
     def __init__(self) -> None:
-        self.layers: list[tuple[Tensor, Tensor]] = []
+        self.layers: list[tuple[Tensor, ...]] = []
         self.positions: Tensor | None = None
 
     def see(self, positions: Tensor) -> Tensor:
@@ -21,19 +24,18 @@ class DecoderCache:
         self.positions = positions if self.positions is None else torch.cat((self.positions, positions), dim=1)
         return self.positions
 
-    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Return all keys and values of `layer` with the new `k` and `v` [B, G, S, D] at the end."""
+    def extend(self, layer: int, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return all that is kept for `layer` with the `new` tensors [B, *, S, *] at the end."""
         if layer == len(self.layers):
-            self.layers.append((k, v))
+            self.layers.append(new)
         else:
-            past_k, past_v = self.layers[layer]
-            self.layers[layer] = torch.cat((past_k, k), dim=2), torch.cat((past_v, v), dim=2)
+            self.layers[layer] = tuple(torch.cat(pair, dim=2) for pair in zip(self.layers[layer], new, strict=True))
         return self.layers[layer]
 
     def repeat(self, count: int) -> DecoderCache:
         """Return a cache in which each row stands `count` times."""
         copy = DecoderCache()
-        copy.layers = [(k.repeat_interleave(count, dim=0), v.repeat_interleave(count, dim=0)) for k, v in self.layers]
+        copy.layers = [tuple(kept.repeat_interleave(count, dim=0) for kept in layer) for layer in self.layers]
         copy.positions = None if self.positions is None else self.positions.repeat_interleave(count, dim=0)
         return copy
 

@@ -5,17 +5,20 @@ Shapes: B batch, S tokens, K keys (cached ones first), W hidden size, V vocabula
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ctxext.kernels.gather import gather
-from ctxext.model.block import SelfAttention
+from ctxext.model.block import Project, SelfAttention
 from ctxext.model.cache import DecoderCache
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
-from ctxext.seams import Attention, Mask, Places, Position
+from ctxext.seams import Attention, Heads, Mask, Places, Position
+
+Members = tuple[Position, Mask, Attention]
 
 SPREAD = 0.64
 """Weights are drawn with SPREAD / sqrt(hidden size): the usual 0.02 at 1024."""
@@ -24,7 +27,12 @@ LOOK_BACK = 4.0
 
 
 class Decoder(nn.Module):
-    """A causal language model; parameter names are Hugging Face Llama's without the prefix `model.`."""
+    """A causal language model; parameter names are Hugging Face Llama's without the prefix `model.`.
+
+    What the three seams learn has names of its own, below `learned.`.
+    """
+
+    embed: Callable[[Tensor, Places], Tensor]
 
     def __init__(
         self, geometry: DecoderGeometry | VanillaGeometry, position: Position, mask: Mask, attention: Attention
@@ -42,15 +50,34 @@ class Decoder(nn.Module):
 
     def fill(self, position: Position, mask: Mask, attention: Attention) -> None:
         """Fill the three seams, for each layer with the member that answers for it."""
+        position_part, mask_part, attention_part = (
+            self.grow(slot, member)
+            for slot, member in (("position", position), ("mask", mask), ("attention", attention))
+        )
+        parts = {"position": position_part, "mask": mask_part, "attention": attention_part}
+        self.learned = nn.ModuleDict({slot: part for slot, part in parts.items() if isinstance(part, nn.Module)})
         self.position, self.mask, self.attention = position, mask, attention
-        count = len(self.layers)
-        self.members = [
-            (position.layer(i, count), mask.layer(i, count), attention.layer(i, count)) for i in range(count)
+        self.embed, count = position_part.embed, len(self.layers)
+        self.penalties = [part.penalty for part in parts.values()]
+        self.members: list[Members] = [
+            (position_part.layer(i, count), mask_part.layer(i, count), attention_part.layer(i, count))
+            for i in range(count)
         ]
+        self.members_in_training: list[Members] = [(p, m, a.in_training()) for p, m, a in self.members]
+
+    def grow(self, slot: str, member: Any) -> Any:
+        """Return the `member` for `slot` with its learned parts: those that are there, or new ones."""
+        settings = getattr(self, slot, None)
+        before = self.learned[slot] if settings is not None and slot in self.learned else settings
+        if settings == member:
+            return before
+        part = member.grown(self.geometry.sizes, before)
+        return part.to(self.embed_tokens.weight.device) if isinstance(part, nn.Module) else part
 
     def reading(self, position: Position, mask: Mask, attention: Attention) -> Decoder:
         """Return a decoder with the same weights, shared and not copied, that reads them through other seams."""
         other = copy(self)
+        other._modules = dict(self._modules)  # else what the other learns would be registered here as well
         other.fill(position, mask, attention)
         return other
 
@@ -58,6 +85,8 @@ class Decoder(nn.Module):
         """Draw the weights, less on the way back to the stream, whose variance stays level; biases begin at 0."""
         deviation = SPREAD / self.geometry.hidden_size**0.5
         for name, parameter in self.named_parameters():
+            if name.startswith("learned."):
+                continue  # what grew there has drawn its own
             if name.endswith(".bias"):
                 nn.init.zeros_(parameter)
             elif parameter.dim() == 2:
@@ -79,7 +108,8 @@ class Decoder(nn.Module):
         key[..., :fast] = LOOK_BACK
         heads.k_proj.bias.copy_(key.flatten().repeat(heads.k_proj.bias.shape[0] // heads.head_dim))
         count = heads.q_proj.bias.shape[0] // heads.head_dim
-        turned = [self.position.rotate(key, torch.tensor([[-distance]])) for distance in range(1, count)]
+        position, back = self.members[0][0], [Places.of(torch.tensor([[-distance]])) for distance in range(1, count)]
+        turned = [position.rotate(key, place) for place in back]
         heads.q_proj.bias.copy_(torch.cat([*turned, torch.zeros_like(key)]).flatten())
 
     def new_cache(self) -> DecoderCache:
@@ -95,24 +125,31 @@ class Decoder(nn.Module):
         """
         assert cache is None or documents is None, "a cache holds one document a row"
         every_position = positions if cache is None else cache.see(positions)
-        columns = torch.arange(every_position.shape[1], device=tokens.device)
-        keys = Places(columns, every_position, documents)
-        queries = keys if cache is None else keys.part(columns.shape[0] - tokens.shape[1], columns.shape[0])
-        x = self.position.embed(self.embed_tokens(tokens), positions)
+        keys = Places.of(every_position, documents)
+        seen = every_position.shape[1]
+        queries = keys if cache is None else keys.part(seen - tokens.shape[1], seen)
+        x = self.embed(self.embed_tokens(tokens), queries)
         for index, block in enumerate(self.layers):
             x = block(x, partial(self.attend, index, queries, keys, cache))
         hidden: Tensor = self.norm(x)
         return hidden
 
     def attend(
-        self, index: int, queries: Places, keys: Places, cache: DecoderCache | None, q: Tensor, k: Tensor, v: Tensor
+        self, index: int, queries: Places, keys: Places, cache: DecoderCache | None, x: Tensor, project: Project
     ) -> Tensor:
-        """Return what the heads `q` of layer `index` gather from `k` and `v`, and from what is cached."""
-        position, mask, attention = self.members[index]
+        """Return what the heads of layer `index` gather [B, H, S, D] for the states `x`, also from what is cached."""
+        position, mask, attention = (self.members_in_training if self.training else self.members)[index]
+        q, *kept = project(x)
+        kept += attention.remember(x)
         if cache is not None:
-            k, v = cache.extend(index, k, v)
-        views = attention.views(mask)
-        return gather(q, k, v, queries, keys, views, position, attention.scale(queries, keys, views))
+            kept = list(cache.extend(index, tuple(kept)))
+        k, v, *remembered = kept
+        return attention.gather(Heads(q, k, v, tuple(remembered), x, project), queries, keys, position, mask)
+
+    def penalty(self) -> Tensor | None:
+        """Return what the learned parts of the seams add to the loss in training, or None."""
+        penalties = [penalty for stated in self.penalties if (penalty := stated()) is not None]
+        return torch.stack(penalties).sum() if penalties else None
 
     @property
     def unembedding(self) -> tuple[Tensor, Tensor | None]:

@@ -10,7 +10,7 @@ from ctxext.refusal import check_types, require
 if TYPE_CHECKING:
     from torch import nn
 
-    from ctxext.seams import Attention, Mask, Position
+    from ctxext.seams import Attention, Mask, Position, Sizes
 
 
 def check_positive(geometry: object, *names: str) -> None:
@@ -75,6 +75,14 @@ class DecoderGeometry:
         )
         return LlamaBlock(heads, self.hidden_size, self.intermediate_size, self.rms_norm_eps)
 
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes that learned parts of the three seams depend on."""
+        from ctxext.seams import Sizes
+
+        heads, groups = self.num_attention_heads, self.num_key_value_heads
+        return Sizes(self.hidden_size, self.num_hidden_layers, heads, groups, self.head_dim)
+
     def norm(self) -> nn.Module:
         """Return the last norm."""
         from ctxext.kernels.norm import RmsNorm
@@ -121,6 +129,14 @@ class VanillaGeometry:
         heads, width = self.num_attention_heads, self.hidden_size
         attention = SelfAttention(width, heads, heads, width // heads, bias=True, output_bias=True)
         return VanillaBlock(attention, width, self.intermediate_size, self.layer_norm_eps)
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes that learned parts of the three seams depend on."""
+        from ctxext.seams import Sizes
+
+        heads = self.num_attention_heads
+        return Sizes(self.hidden_size, self.num_hidden_layers, heads, heads, self.hidden_size // heads)
 
     def norm(self) -> nn.Module:
         """Return the last norm."""

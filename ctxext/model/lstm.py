@@ -43,6 +43,9 @@ class Lstm(nn.Module):
         hidden: Tensor = states
         return hidden
 
+    def penalty(self) -> None:
+        """Return None: nothing is added to the loss."""
+
     @property
     def unembedding(self) -> tuple[Tensor, Tensor | None]:
         """The weight [V, W] and the bias [V] that turn hidden states into logits."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ctxext.seams import Position
+from ctxext.seams import Places, Position
 
 
 def slopes(num_heads: int) -> list[float]:
@@ -23,6 +23,6 @@ def slopes(num_heads: int) -> list[float]:
 class Alibi(Position):
     """ALiBi (Press et al. 2021, 2108.12409): a logit loses slope x distance; nothing is embedded or rotated."""
 
-    def bias(self, queries: Tensor, keys: Tensor, num_heads: int) -> Tensor:
-        slope = torch.tensor(slopes(num_heads), device=queries.device)[None, :, None, None]
-        return -slope * (queries[:, None, :, None] - keys[:, None, None, :]).float()
+    def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor:
+        slope = torch.tensor(slopes(num_heads), device=queries.positions.device)[None, :, None, None]
+        return -slope * (queries.positions[:, None, :, None] - keys.positions[:, None, None, :]).float()

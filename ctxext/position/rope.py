@@ -3,14 +3,14 @@
 Shapes: B batch, H heads, S tokens, D head width.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from torch import Tensor
 
 from ctxext.maths import rotary
 from ctxext.refusal import check_types, require
-from ctxext.seams import Position
+from ctxext.seams import Places, Position
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Rope(Position):
         """Return the factor on cosine and sine; logits are multiplied by its square."""
         return 1.0
 
-    def rotate(self, heads: Tensor, positions: Tensor) -> Tensor:
-        return rotary.turn(heads, positions, cached_frequencies(self, heads.shape[-1]), self.amplitude)
+    def rotate(self, heads: Tensor, places: Places) -> Tensor:
+        return rotary.turn(heads, places.positions, cached_frequencies(self, heads.shape[-1]), self.amplitude)
 
     def base(self) -> "Rope":
         return Rope(self.rope_theta)
@@ -55,6 +55,9 @@ class Scaled(Rope):
         super().__post_init__()
         require(self.factor >= 1, f"position.factor must be at least 1, got {self.factor}")
 
+    def off(self, length: int) -> "Scaled":
+        return replace(self, factor=1.0)
+
 
 @dataclass(frozen=True)
 class RopeInterp(Scaled):
@@ -69,22 +72,38 @@ class RopeNtk(Scaled):
     """NTK-aware scaling (bloc97, 2023): theta rises until the slowest pair is slowed by the factor."""
 
     def frequencies(self, width: int) -> Tensor:
-        require(width > 2, f"position=rope_ntk needs model.head_dim above 2, got {width}")
+        require(width > 2, f"NTK-aware scaling needs model.head_dim above 2, got {width}")
         return rotary.frequencies(rotary.ntk_theta(self.rope_theta, self.factor, width), width)
 
 
 @dataclass(frozen=True)
-class Yarn(Scaled):
-    """YaRN (Peng et al. 2023, 2309.00071): slow pairs are interpolated, fast ones kept, and logits sharpened.
+class RopeAbf(Rope):
+    """Adjusted base frequency (Xiong et al. 2023, 2309.16039): `adjusted_theta` takes the place of the base's theta."""
+
+    adjusted_theta: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.adjusted_theta > 1, f"position.adjusted_theta must be above 1, got {self.adjusted_theta}")
+
+    def frequencies(self, width: int) -> Tensor:
+        return rotary.frequencies(self.adjusted_theta, width)
+
+    def off(self, length: int) -> "RopeAbf":
+        return replace(self, adjusted_theta=self.rope_theta)
+
+
+@dataclass(frozen=True)
+class RopeByParts(Scaled):
+    """NTK-by-parts (Peng et al. 2023, 2309.00071, section 3.2): slow pairs are interpolated, and fast ones kept.
 
     Pairs of more than `beta_fast` turns over the trained length are kept, those of fewer than `beta_slow` are divided
-    by the factor, and a ramp over the pair's index blends between; `attention_factor` multiplies queries and keys.
+    by the factor, and a ramp over the pair's index blends between. Older code of the authors draws its ramps otherwise.
     """
 
     original_max_position_embeddings: int
     beta_fast: float
     beta_slow: float
-    attention_factor: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -95,7 +114,6 @@ class Yarn(Scaled):
         )
         length = self.original_max_position_embeddings
         require(length > 0, f"position.original_max_position_embeddings must be above 0, got {length}")
-        require(self.attention_factor > 0, f"position.attention_factor must be above 0, got {self.attention_factor}")
 
     def frequencies(self, width: int) -> Tensor:
         base = super().frequencies(width)
@@ -106,6 +124,20 @@ class Yarn(Scaled):
         )
         return base / self.factor * ramp + base * (1 - ramp)
 
+
+@dataclass(frozen=True)
+class Yarn(RopeByParts):
+    """YaRN (Peng et al. 2023, 2309.00071): NTK-by-parts, with queries and keys multiplied by `attention_factor`."""
+
+    attention_factor: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.attention_factor > 0, f"position.attention_factor must be above 0, got {self.attention_factor}")
+
     @property
     def amplitude(self) -> float:
         return self.attention_factor
+
+    def off(self, length: int) -> "Yarn":
+        return replace(self, factor=1.0, attention_factor=1.0)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ctxext.maths import rotary
 from ctxext.refusal import check_types, require
-from ctxext.seams import Position
+from ctxext.seams import Places, Position
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,11 @@ class Sinusoidal(Position):
         check_types(self, "position")
         require(self.theta > 1, f"position.theta must be above 1, got {self.theta}")
 
-    def embed(self, x: Tensor, positions: Tensor) -> Tensor:
-        angles = positions.float()[..., None] * rotary.frequencies(self.theta, x.shape[-1]).to(x.device)
+    def embed(self, x: Tensor, places: Places) -> Tensor:
+        angles = places.positions.float()[..., None] * rotary.frequencies(self.theta, x.shape[-1]).to(x.device)
         table = torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(-2)
         # Without the square root the table would drown small embeddings.
         return x * math.sqrt(x.shape[-1]) + table.to(x.dtype)
+
+    def period(self) -> int:
+        return 0

@@ -34,7 +34,7 @@ def perplexity(results: Measured) -> Block:
     for subject in subjects(results):
         values = {point[0]: shown_perplexity(point[1]) for point in results.curve(subject, "perplexity")}
         if values:
-            rows.append([subject, *by_length(results, values, subject, ("by_length", "perplexity", "nll"))])
+            rows.append([subject, *by_length(results, values, (subject,), ("by_length", "perplexity", "nll"))])
     protocol = results.protocol
     tokens, documents = protocol.get("scored_tokens"), protocol.get("documents")
     note = f"the same last {tokens} tokens of {documents} documents at every length" if tokens and documents else ""
@@ -55,7 +55,7 @@ def loss_differences(results: Measured) -> Block:
         paired = paired or any(point[2] is not None for point in points)
         values = {point[0]: f"{point[1]:+.3f}{star(point)}" for point in points}
         if values:
-            rows.append([f"{first} - {second}", *by_length(results, values, first, ("by_length", "nll"))])
+            rows.append([f"{first} - {second}", *by_length(results, values, (first, second), ("by_length", "nll"))])
     foot = "below 0: better; above 0 against truncated: worse than dropping the old text"
     foot += "\n° the paired 95% interval includes 0" if paired else ""
     return length_block(results, "NLL DIFFERENCE", "nats a token, the same tokens", rows, foot)
@@ -75,7 +75,7 @@ def retrieval(results: Measured, task: str) -> Block:
         totals = results.totals(task, subject) or totals
         values = {row["length"]: f"{row['value']:.2f}\n{interval(row)}" for row in results.totals(task, subject)}
         if values:
-            rows.append([subject, *by_length(results, values, subject, (task,))])
+            rows.append([subject, *by_length(results, values, (subject,), (task,))])
     note = ""
     if totals:
         counts = sorted({row["n"] for row in results.tasks if row["task"] == task and row["depth"] == "all"})
@@ -95,7 +95,10 @@ def effective(results: Measured) -> Block:
     named = subjects(results)
     cells = {(row["rule"], row["subject"]): shown_length(row) for row in results.effective_length}
     rows = [
-        [rule, *(cells.get((rule, s)) or DASH + footnote(results, s, 0, (f"effective_length {rule}",)) for s in named)]
+        [
+            rule,
+            *(cells.get((rule, s)) or DASH + footnote(results, (s,), 0, (f"effective_length {rule}",)) for s in named),
+        ]
         for rule in rules
     ]
     return Block("EFFECTIVE LENGTH", "≥: the longest evaluated length still passes", ["", *named], rows)
@@ -149,16 +152,19 @@ def columns(results: Measured) -> list[int]:
     return sorted(results.lengths["evaluated"])
 
 
-def by_length(results: Measured, values: dict[int, str], subject: str, names: tuple[str, ...]) -> list[str]:
-    """Return a cell for each length: its value, or a dash with the number of the reason in `missing`."""
-    return [values.get(n) or DASH + footnote(results, subject, n, names) for n in columns(results)]
+def by_length(results: Measured, values: dict[int, str], named: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
+    """Return a cell for each length: its value, or a dash with the number of the reason in `missing`.
+
+    The value is made from what the subjects `named` measured.
+    """
+    return [values.get(n) or DASH + footnote(results, named, n, names) for n in columns(results)]
 
 
-def footnote(results: Measured, subject: str, length: int, names: tuple[str, ...]) -> str:
-    """Return ` [3]` when the third entry of `missing` is about `subject` at `length` and one of `names`."""
+def footnote(results: Measured, named: tuple[str, ...], length: int, names: tuple[str, ...]) -> str:
+    """Return ` [3]` when the third entry of `missing` is about one `named`, at `length` and one of `names`."""
     for number, row in enumerate(results.missing, start=1):
-        same = row["what"] in names and row.get("subject", subject) == subject and row.get("length", length) == length
-        if same:
+        is_theirs = row.get("subject", named[0]) in named
+        if row["what"] in names and is_theirs and row.get("length", length) == length:
             return f" [{number}]"
     return ""
 

@@ -87,7 +87,8 @@ def fit(
 def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> float:
     """Add the gradient of the batch's mean loss to the parameters of `model`, a part at a time; return the loss.
 
-    The loss is in nats a target token; how the batch is cut into parts changes neither it nor the gradient.
+    The loss is in nats a target token; how the batch is cut into parts changes neither it nor the gradient. What a
+    member adds to it as a penalty counts in the gradient alone.
     """
     counted = batch.weights.sum()
     require(bool(counted > 0), "a whole batch holds no target token; trainer.batch_tokens must be larger")
@@ -102,6 +103,9 @@ def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> float:
         loss = fused_loss(hidden.flatten(0, 1), weight, bias, part.targets.flatten(), part.weights.flatten()) * share
         torch.autograd.backward(loss)
         total += float(loss.detach())
+    penalty = model.penalty()
+    if penalty is not None:
+        torch.autograd.backward(penalty)
     return total
 
 

@@ -6,6 +6,8 @@ from ctxext.refusal import require
 
 RESUME = ("auto", "never")
 PRECISION = ("auto", "fp32", "bf16")
+AS_LAID = "as_laid"
+POSITIONS = (AS_LAID, "pose", "randomized")
 
 
 @dataclass
@@ -27,6 +29,8 @@ class Trainer:
     resume: str
     precision: str
     compile: bool
+    positions: str = AS_LAID
+    max_position: int = 0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -43,3 +47,6 @@ class Trainer:
         require(self.resume in RESUME, f"trainer.resume must be one of {', '.join(RESUME)}, got {self.resume!r}")
         known = ", ".join(PRECISION)
         require(self.precision in PRECISION, f"trainer.precision must be one of {known}, got {self.precision!r}")
+        ways = ", ".join(POSITIONS)
+        require(self.positions in POSITIONS, f"trainer.positions must be one of {ways}, got {self.positions!r}")
+        require(self.max_position >= 0, f"trainer.max_position must be at least 0, got {self.max_position}")

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from ctxext.commands.extension import extend, identity_of
+from ctxext.commands.extension import extend, identity_of, row_length, sampler_of
 from ctxext.commands.foundation import prepared
 from ctxext.config.schema import Run
+from ctxext.position.sampling import AsLaid, Pose, Randomized
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
 from ctxext.training.signals import Stop
@@ -36,6 +37,8 @@ def network(tiny: Callable[..., Run]) -> Any:
         (("attention=log_n",), {"attention"}),
         (("model.intermediate_size=40",), {"model"}),
         (("dataset.recall_share=0.5",), {"dataset.recall_share"}),
+        (("trainer=pose",), {"trainer.positions", "trainer.max_position"}),
+        (("trainer.max_position=99",), set()),
         (("dataset.count=61",), {"data", "tokenizer"}),
         (("trainer.save_every=3", "trainer.keep=1", "trainer.resume=never", "evaluation.every=2", "name=b"), set()),
     ],
@@ -122,3 +125,43 @@ def test_lessons_are_said_where_there_are_any(
         extend(network, run, prepared(run, journal), tmp_path / "checkpoints", journal, Stop())
 
     assert f"train  at 64 tokens, 1 steps of 256 tokens{said}\n" in capsys.readouterr().out
+
+
+def test_rows_are_short_and_positions_drawn_up_to_the_target_where_that_is_asked_for(tiny: Callable[..., Run]) -> None:
+    found = {name: (row_length(tiny(*words)), sampler_of(tiny(*words))) for name, words in SAMPLING.items()}
+
+    assert found == {
+        "laid": (64, AsLaid()),
+        "pose": (32, Pose(64)),
+        "randomized": (32, Randomized(64)),
+        "farther": (32, Randomized(99)),
+    }
+
+
+SAMPLING = {
+    "laid": (),
+    "pose": ("+method=pose",),
+    "randomized": ("+method=randomized_positions",),
+    "farther": ("trainer=randomized_positions", "trainer.max_position=99"),
+}
+
+
+def test_drawn_positions_are_trained_with_and_said(
+    tiny: Callable[..., Run], network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, seen = tiny("trainer=randomized_positions", "trainer.steps=2"), []
+    hidden = network.hidden
+
+    def watched(tokens: torch.Tensor, positions: torch.Tensor, documents: torch.Tensor | None) -> torch.Tensor:
+        seen.append(positions)
+        read: torch.Tensor = hidden(tokens, positions, documents)
+        return read
+
+    network.hidden = watched
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, prepared(run, journal), tmp_path / "checkpoints", journal, Stop())
+
+    assert [tuple(positions.shape) for positions in seen] == [(8, 32), (8, 32)]
+    assert 32 <= max(int(positions.max()) for positions in seen) < 64
+    assert not torch.equal(seen[0], seen[1])
+    assert ", at positions drawn below 64\n" in capsys.readouterr().out

@@ -69,7 +69,7 @@ def test_positions_that_the_base_was_not_trained_with_are_refused(folder: Path, 
 def test_methods_that_share_a_base_train_it_once(
     tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("rope_interp", "sliding_window", "log_n"):
+    for name in ("rope_interp", "sliding_window", "log_n", "pose"):
         train(tiny(*SHORT, f"+method={name}"), tmp_path / name)
 
     assert len(list((tmp_path / "cache" / "bases").iterdir())) == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ctxext.commands.interruption import leave_if_asked, typed
+from ctxext.config.folders import including
 from ctxext.reporting.journal import Journal
 from ctxext.training.signals import Stop
 
@@ -19,12 +20,17 @@ def test_the_program_ends_with_75_and_says_what_to_type(tmp_path: Path, capsys: 
     stop = Stop()
     stop.asked = True
     with pytest.raises(SystemExit) as raised:
-        leave_if_asked(stop, Journal(tmp_path / "a b", "a"))
+        leave_if_asked(stop, Journal(tmp_path / "a b", "a"), "search")
 
     assert raised.value.code == 75
-    assert "ctxext train" in (said := capsys.readouterr().out)
+    assert "ctxext search" in (said := capsys.readouterr().out)
     assert f"'hydra.run.dir={tmp_path / 'a b'}'" in said
 
 
 def test_a_command_line_is_quoted_for_a_shell() -> None:
     assert typed("eval", "name=a b").endswith("'name=a b'")
+
+
+def test_a_command_line_keeps_the_folder_of_ones_own_options() -> None:
+    with including(Path("my options")):
+        assert typed("train").endswith(" --config-dir 'my options'")

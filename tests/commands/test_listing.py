@@ -1,11 +1,14 @@
 """What can be composed, listed."""
 
 import json
+import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from ctxext.commands.listing import as_json, as_text, listed
-from ctxext.config.folders import GROUPS, options
+from ctxext.commands.listing import Option, as_json, as_text, cited, listed
+from ctxext.config.folders import GROUPS, including, options
 from ctxext.refusal import Refusal
 
 
@@ -30,6 +33,39 @@ def test_a_method_is_what_its_members_are() -> None:
     assert methods["alibi"].trained == "from scratch"
     assert methods["lstm"].export.startswith("not exportable")
     assert all(option.trained and option.export for option in methods.values())
+
+
+@pytest.mark.parametrize(("group", "least"), [("position", 24), ("mask", 11), ("attention", 14)])
+def test_the_catalogue_is_as_wide_as_it_says(group: str, least: int) -> None:
+    assert len(json.loads(as_json(group))) >= least
+
+
+def test_the_table_says_how_an_option_is_trained_where_it_is_neutral_and_where_it_exports() -> None:
+    lines = as_text("position").splitlines()
+    assert re.split(" {2,}", lines[0]) == ["option", "trained", "exports to", "neutral at"]
+    row = next(index for index, line in enumerate(lines) if line.startswith("position=yarn "))
+    assert re.split(" {2,}", lines[row]) == ["position=yarn", "training-free", "hf llama yarn", "factor 1"]
+    assert " ".join(lines[row + 1 : row + 3]).split("(Peng et al. ")[0].startswith("    YaRN: slow pairs")
+
+
+def test_no_line_of_the_table_is_wider_than_120() -> None:
+    assert max(map(len, as_text("").splitlines())) <= 120
+
+
+def test_what_has_no_paper_names_who_said_it_or_nobody() -> None:
+    option = Option("position", "a", "line", "none", "", "", "")
+    assert cited(option) == ""
+    assert cited(replace(option, paper="none (bloc97, 2023)")) == " (bloc97, 2023, no paper)"
+    assert cited(replace(option, paper="Su et al. 2021, 2104.09864")) == " (Su et al. 2021, 2104.09864)"
+
+
+def test_options_in_a_folder_of_ones_own_are_listed_where_it_is_given(tmp_path: Path) -> None:
+    (tmp_path / "mask").mkdir()
+    (tmp_path / "mask" / "mine.yaml").write_text("# Mine.\n_target_: mine.Mask\n", encoding="utf-8")
+    assert "mask=mine" not in as_text("mask")
+    with including(tmp_path):
+        assert "mask=mine" in as_text("mask")
+    assert "mask=mine" not in as_text("mask")
 
 
 def test_a_method_is_listed_as_it_is_typed() -> None:

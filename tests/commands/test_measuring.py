@@ -108,7 +108,9 @@ def test_findings_hold_what_was_asked_for_and_say_why_the_rest_is_absent(bench: 
 
 
 def test_samples_are_written_a_line_each(tmp_path: Path) -> None:
-    measurements = [Measurement(s, {}, [], [{"subject": s, "rank": n} for n in range(2)]) for s in ("base", "extended")]
+    measurements = [
+        Measurement(s, {}, [], [{"subject": s, "rank": n} for n in range(2)], {}) for s in ("base", "extended")
+    ]
     save_samples(tmp_path / "samples.jsonl", measurements)
 
     lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shlex
 import signal
 import subprocess
@@ -259,3 +260,21 @@ def test_the_program_exits_with_75_when_it_is_terminated_and_says_what_goes_on(
 
 def test_the_tokenizer_is_kept_with_the_run(finished: Any) -> None:
     assert Tokenizer.from_file(str(finished.folder / "tokenizer.json")).get_vocab_size() == 300
+
+
+def test_a_base_that_ends_with_its_table_is_left_out_beyond_it_and_shown_so(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lengths = ("base.trained_length=64", "context_length=128", "evaluation.lengths=[60,64,128]")
+    task = ("evaluation.tasks=[passkey]", "evaluation.samples=2", "evaluation.depths=[0.5]")
+    train(tiny("+method=learned_interp", *lengths, *task), tmp_path)
+
+    results = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    read = {s: [r["length"] for r in results["by_length"] if r["subject"] == s] for s in ("base", "truncated")}
+    assert read == {"base": [60, 64], "truncated": [60, 64, 128]}
+    assert {row["subject"] for row in results["by_length"]} == {"base", "truncated", "zero_shot", "extended"}
+    missing = [row for row in results["missing"] if row.get("subject") == "base" and row.get("length")]
+    assert [(row["what"], row["length"]) for row in missing] == [("by_length", 128), ("passkey", 128)]
+    out = capsys.readouterr().out
+    assert "[1] base by_length at 128: its positions end at 64 tokens" in out
+    assert re.search(r"extended - base .*\u2013 \[1\]", out)

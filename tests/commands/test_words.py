@@ -1,9 +1,11 @@
 """The words of a command line, made fit for Hydra."""
 
+from pathlib import Path
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ctxext.commands.words import completed, for_hydra, quoted
+from ctxext.commands.words import completed, for_hydra, own_folder, quoted, with_method
 from ctxext.refusal import Refusal
 
 AWKWARD = [
@@ -71,3 +73,19 @@ def test_nothing_is_loaded_from_a_pickle(words: list[str]) -> None:
 )
 def test_the_command_is_completed_here_and_the_rest_by_hydra(line: str, rest: list[str] | str) -> None:
     assert completed(line, ["train", "ls"]) == rest
+
+
+@pytest.mark.parametrize("word", ["+method=yarn", "position=rope", "++position=yarn", "+position=yarn"])
+def test_a_typed_method_or_position_is_taken_as_it_is(word: str) -> None:
+    assert with_method(["seed=1", word], "longrope") == ["seed=1", word]
+
+
+def test_without_one_the_commands_own_method_is_taken_if_it_has_one() -> None:
+    assert with_method(["position.factor=2"], "longrope") == ["+method=longrope", "position.factor=2"]
+    assert with_method(["position.factor=2"], "") == ["position.factor=2"]
+
+
+@pytest.mark.parametrize("flag", [["--config-dir", "my options"], ["--config-dir=my options"], ["-cd", "my options"]])
+def test_the_folder_of_ones_own_options_is_read_from_the_flag_alone(flag: list[str]) -> None:
+    assert own_folder(for_hydra([*flag, "+method=mine"])) == Path("my options")
+    assert own_folder(for_hydra(["+method=mine", "hydra.searchpath=[file://elsewhere]"])) is None

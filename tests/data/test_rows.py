@@ -14,6 +14,9 @@ from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
 from ctxext.data.rows import Batch, Rows
 from ctxext.data.tokenizer import train_tokenizer
+from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
+from ctxext.position.sampling import Pose, Randomized
 from ctxext.refusal import Refusal
 
 TEXTS = [f"Text {i} says: " + " ".join(f"{i}.{j}" for j in range(3 + 7 * i)) for i in range(9)]
@@ -131,6 +134,21 @@ def test_documents_are_told_apart_and_positions_restart_with_each(corpus: Corpus
         assert batch.documents[index].tolist() == [document - here[0] for document in here]
 
 
+def test_a_mask_that_reads_packed_documents_as_one_text_gets_rows_whose_positions_run_on(
+    corpus: Corpus, tokenizer: Tokenizer, packed: Batch
+) -> None:
+    apart = Rows(corpus, tokenizer, 16, 0.3, seed=5, keeps_documents_apart=IntraDocument().keeps_documents_apart())
+    joined = Rows(corpus, tokenizer, 16, 0.3, seed=5, keeps_documents_apart=Causal().keeps_documents_apart())
+    first = next(number for number in range(100) if same(apart.batch(number, 5), packed))
+    batch = joined.batch(first, 5)
+
+    assert batch.documents is None
+    assert torch.equal(batch.positions, torch.arange(16).expand(5, 16))
+    assert torch.equal(batch.tokens, packed.tokens)
+    assert torch.equal(batch.weights, packed.weights)
+    assert not torch.equal(batch.positions, packed.positions)
+
+
 def test_documents_are_none_where_no_row_is_packed(corpus: Corpus, tokenizer: Tokenizer) -> None:
     assert Rows(corpus, tokenizer, 16, 1.0, seed=0).batch(0, 4).documents is None
 
@@ -222,3 +240,34 @@ def test_a_text_shorter_than_a_row_is_refused_unless_lessons_stand_in(
     assert len(Rows(empty, tokenizer, 64, 1.0, seed=0).batch(0, 2).samples) == 2
     with pytest.raises(Refusal, match="2 tokens or more"):
         Rows(corpus, tokenizer, 1, 0.5, seed=0)
+
+
+@pytest.mark.parametrize("sampler", [Pose(40), Randomized(40)])
+def test_drawn_positions_are_the_row_s_own_and_change_nothing_else(
+    sampler: Pose | Randomized, corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    laid, drawing = Rows(corpus, tokenizer, 16, 0.0, seed=5), Rows(corpus, tokenizer, 16, 0.0, seed=5, sampler=sampler)
+    rounds = [drawing.batch(time * laid.windows, laid.windows) for time in range(2)]
+    again = drawing.batch(27, 6)
+
+    assert torch.equal(again.positions, rounds[0].positions[27:33])
+    assert torch.equal(rounds[0].tokens, laid.batch(0, laid.windows).tokens)
+    assert not torch.equal(rounds[0].positions, laid.batch(0, laid.windows).positions)
+    first, second = (dict(zip(batch.samples, batch.positions.tolist(), strict=True)) for batch in rounds)
+    assert sum(first[name] != second[name] for name in first) > laid.windows / 2
+
+
+def test_another_seed_draws_other_positions(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    lessons = [Rows(corpus, tokenizer, 16, 1.0, seed=seed, sampler=Randomized(40)).batch(0, 9) for seed in (1, 2)]
+
+    assert not torch.equal(lessons[0].positions, lessons[1].positions)
+
+
+def test_positions_are_drawn_for_each_document_of_a_packed_row(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    batch = Rows(corpus, tokenizer, 16, 0.0, seed=0, sampler=Randomized(40)).batch(0, 20)
+
+    assert batch.documents is not None
+    rising = batch.positions.diff(dim=1) > 0
+    borders = batch.documents.diff(dim=1) > 0
+    assert bool((rising | borders).all())
+    assert not bool(rising[borders].all())

@@ -13,7 +13,7 @@ from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
 from ctxext.data.tokenizer import train_tokenizer
 from ctxext.evaluation.settings import Evaluation
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry, Geometry
 from ctxext.position.rope import Rope
 from ctxext.seams import Attention, Mask, Position
@@ -47,7 +47,7 @@ def make_network(
     geometry: Geometry = GEOMETRY,
 ) -> nn.Module:
     """Return a network with weights large enough that every part of it shows."""
-    network = geometry.build(position or Rope(10000.0), mask or Causal(), attention or Softmax())
+    network = geometry.build(position or Rope(10000.0), mask or IntraDocument(), attention or Softmax())
     draw = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():

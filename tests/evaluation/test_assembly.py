@@ -42,7 +42,15 @@ def measurement(subject: str, *, has_task: bool = True) -> Measurement:
         for index in range(20)
     ]
     positions: list[Row] = [{"subject": subject, "low_position": 0, "high_position": 64, "nll": 2.0, "tokens": 9}]
-    return Measurement(subject, scored, [] if subject == "truncated" else positions, records if has_task else [])
+    positions = [] if subject == "truncated" else positions
+    return Measurement(subject, scored, positions, records if has_task else [], {})
+
+
+def ending(whole: Measurement, length: int, reason: str) -> Measurement:
+    """The same measurement of a subject that can read no more than `length` tokens."""
+    scored = {known: sums for known, sums in whole.scored.items() if known <= length}
+    records = [record for record in whole.records if record["length"] <= length]
+    return Measurement(whole.subject, scored, [], records, {known: reason for known in LENGTHS if known > length})
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +114,35 @@ def test_what_was_not_measured_is_missing_with_its_reason() -> None:
     }
     assert found.effective_length == []
     assert not any(key.startswith("minus") for row in found.by_length for key in row)
+
+
+def test_a_base_whose_table_ends_is_missing_beyond_and_all_else_is_there() -> None:
+    base = ending(measurement("base"), 32, "its positions end at 32 tokens")
+    found = assemble([base, *(measurement(s) for s in NLL if s != "base")], ground(has_task=True), {})
+
+    known = {(row["subject"], row["length"]): row for row in found.by_length}
+    assert ("base", 64) not in known
+    assert "minus_base" in known["extended", 32]
+    assert "minus_base" not in known["extended", 64]
+    assert "minus_truncated" in known["extended", 64]
+    reason = "its positions end at 32 tokens"
+    assert [row for row in found.missing if row["subject"] == "base"] == [
+        {"subject": "base", "what": "by_length", "length": 64, "reason": reason},
+        {"subject": "base", "what": "passkey", "length": 64, "reason": reason},
+        {"subject": "base", "what": "by_position", "reason": reason},
+    ]
+    reached = {(row["subject"], row["rule"]): (row["length"], row["at_least"]) for row in found.effective_length}
+    assert reached["base", "nll(0.05)"] == reached["base", "score(0.85)"] == (32, False)
+    assert reached["extended", "nll(0.05)"] == (64, True)
+
+
+def test_a_base_that_can_read_no_length_of_the_run_is_missing_at_all() -> None:
+    base = ending(measurement("base"), 8, "its positions end at 8 tokens")
+    found = assemble([base, measurement("extended")], ground(has_task=True), {})
+
+    assert {row["subject"] for row in found.by_length} == {"extended"}
+    lengths = [row["length"] for row in found.missing if row["subject"] == "base" and row["what"] == "by_length"]
+    assert lengths == LENGTHS
 
 
 def test_without_a_task_no_score_is_missed_and_without_positions_that_is_said() -> None:

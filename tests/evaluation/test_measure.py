@@ -15,6 +15,7 @@ from ctxext.evaluation.language import drawn_end
 from ctxext.evaluation.measure import Ground, Measurement, common_ground, measure
 from ctxext.evaluation.reader import TruncatedReader, WholeReader
 from ctxext.evaluation.settings import Evaluation
+from ctxext.position.learned import Learned
 
 Oracle = Callable[[nn.Module, Tensor, int, int], tuple[Tensor, Tensor]]
 
@@ -77,6 +78,30 @@ def test_positions_cover_the_longest_windows(whole: Measurement) -> None:
     assert sum(row["tokens"] for row in whole.positions) == 4 * 95
 
 
+def test_what_lies_beyond_a_table_of_positions_is_left_out_with_the_reason(
+    ground: Ground, network_of: Callable[..., nn.Module], oracle: Oracle
+) -> None:
+    learned = network_of(position=Learned(64))
+    found = measure("base", WholeReader(learned, 300), ground, unwatched)
+
+    assert found.unread == {96: "its positions end at 64 tokens"}
+    assert list(found.scored) == [48, 64]
+    assert found.positions == []
+    assert {record["length"] for record in found.records} == {48, 64}
+    nll, _ = oracle(learned, ground.windows.last(64), 10, 64)
+    np.testing.assert_allclose(found.scored[64].nll / 10, nll.mean(dim=1).numpy(), atol=1e-6)
+
+
+def test_the_truncated_subject_reads_every_length_within_a_table_of_positions(
+    ground: Ground, network_of: Callable[..., nn.Module]
+) -> None:
+    found = measure("truncated", TruncatedReader(network_of(position=Learned(64)), 300, 64), ground, unwatched)
+
+    assert found.unread == {}
+    assert list(found.scored) == [48, 64, 96]
+    assert {record["length"] for record in found.records} == {48, 64, 96}
+
+
 def test_there_is_a_record_for_each_sample_and_a_row_for_each_cell(whole: Measurement, ground: Ground) -> None:
     assert [(record["length"], record["depth"], record["index"]) for record in whole.records] == [
         (sample.length, sample.depth, sample.index) for length in (48, 64, 96) for sample in ground.samples[length]
@@ -88,10 +113,12 @@ def test_there_is_a_record_for_each_sample_and_a_row_for_each_cell(whole: Measur
 
 def test_a_measurement_is_read_back_as_it_was(whole: Measurement, tmp_path: Path) -> None:
     path = tmp_path / "measured" / "a.json"
+    whole.unread[128] = "its positions end"
     whole.save(path)
     again = Measurement.load(path)
 
     assert (again.subject, again.positions, again.records) == (whole.subject, whole.positions, whole.records)
+    assert again.unread == {128: "its positions end"}
     assert list(again.scored) == list(whole.scored)
     for length, scored in whole.scored.items():
         for name, value in vars(scored).items():

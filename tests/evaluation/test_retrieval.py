@@ -14,7 +14,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
 from ctxext.evaluation.retrieval import padded, passkey_samples, rank_samples, sample_record, task_rows
 from ctxext.evaluation.settings import Evaluation
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.geometry import LstmGeometry, VanillaGeometry
@@ -35,7 +35,7 @@ POSITIONS = [
     Nope(),
     Sinusoidal(10000.0),
 ]
-MASKS = [Causal(), SlidingWindow(11), Sinks(9, 2)]
+MASKS = [IntraDocument(), SlidingWindow(11), Sinks(9, 2)]
 ATTENTIONS = [Softmax(), LogN(8), SelfExtend(6, 4)]
 COMPOSITIONS = [
     (position, mask, attention)

@@ -8,13 +8,13 @@ from tokenizers import Tokenizer
 
 from ctxext.attention.softmax import Softmax
 from ctxext.data.tokenizer import train_tokenizer
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope
 from ctxext.seams import Attention, Mask, Position
 
-ROPE, CAUSAL, SOFTMAX = Rope(10000.0), Causal(), Softmax()
+ROPE, CAUSAL, SOFTMAX = Rope(10000.0), IntraDocument(), Softmax()
 TIED = DecoderGeometry(301, 32, 48, 2, 4, 2, 8, True, 1e-5)
 BIASED = DecoderGeometry(301, 32, 48, 2, 4, 2, 8, True, 1e-5, attention_bias=True)
 

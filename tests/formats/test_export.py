@@ -1,6 +1,7 @@
 """Exports as transformers itself reads them."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,33 +14,66 @@ from tokenizers import Tokenizer
 
 from ctxext.attention.log_n import LogN
 from ctxext.attention.self_extend import SelfExtend
+from ctxext.config.folders import option_files
 from ctxext.formats import export
 from ctxext.formats.export import export_huggingface
+from ctxext.formats.homes import NotExportable, home
 from ctxext.formats.verification import differences, reader
 from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry, LstmGeometry, VanillaGeometry
 from ctxext.position.alibi import Alibi
+from ctxext.position.clipped import ClippedRope
+from ctxext.position.drope import Drope
+from ctxext.position.dynamic import DynamicYarn, RopeDynamicNtk
+from ctxext.position.grid import GridRope
+from ctxext.position.llama3 import Llama3
+from ctxext.position.longrope import LongRope
 from ctxext.position.nope import Nope
-from ctxext.position.rope import Rope, RopeInterp, RopeNtk, Yarn
+from ctxext.position.partial import PartialRope, PRope
+from ctxext.position.resonance import ResonanceRope
+from ctxext.position.rope import Rope, RopeAbf, RopeByParts, RopeInterp, RopeNtk, Yarn
+from ctxext.position.rope_nope import RopeNope
 from ctxext.position.sinusoidal import Sinusoidal
+from ctxext.position.xpos import XPos
 
 TRAINED, TARGET = 64, 256
 YARN = Yarn(10000.0, 4.0, TRAINED, 32.0, 1.0, 1.138629)
+STATIC = [
+    RopeByParts(10000.0, 4.0, TRAINED, 32.0, 1.0),
+    Llama3(10000.0, 4.0, TRAINED, 1.0, 4.0),
+    RopeAbf(10000.0, 500000.0),
+    PRope(10000.0, 0.5),
+    ResonanceRope(10000.0, 1.0, TRAINED, 32.0, 1.0, 1.0),
+    ResonanceRope(10000.0, 4.0, TRAINED, 32.0, 1.0, 1.138629),
+    LongRope(10000.0, 4.0, TRAINED, (1.0, 1.5, 3.0, 4.0), (1.0, 1.5, 3.0, 4.0), 1.1),
+]
+BY_LENGTH = [
+    RopeDynamicNtk(10000.0, 4.0, TRAINED),
+    LongRope(10000.0, 4.0, TRAINED, (1.0,) * 4, (1.0, 2.0, 3.0, 4.0), 1.1),
+]
 UNTIED = DecoderGeometry(333, 48, 40, 2, 3, 3, 20, False, 1e-6)
+BIASED = DecoderGeometry(301, 32, 48, 2, 4, 2, 8, True, 1e-5, attention_bias=True)
 DecoderOf = Callable[..., Decoder]
 
 
 @pytest.mark.parametrize(
     ("position", "mask"),
     [
-        (Rope(500000.0), Causal()),
-        (RopeInterp(10000.0, 4.0), Causal()),
-        (RopeNtk(10000.0, 4.0), Causal()),
-        (YARN, Causal()),
-        (replace(YARN, attention_factor=1.0, beta_fast=8.0, beta_slow=0.5), Causal()),
+        (Rope(500000.0), IntraDocument()),
+        (RopeInterp(10000.0, 4.0), IntraDocument()),
+        (RopeNtk(10000.0, 4.0), IntraDocument()),
+        (YARN, IntraDocument()),
+        (replace(YARN, attention_factor=1.0, beta_fast=8.0, beta_slow=0.5), IntraDocument()),
+        *((position, IntraDocument()) for position in STATIC),
+        (Nope(), IntraDocument()),
+        (Drope(10000.0), IntraDocument()),
+        (RopeNope(10000.0, 2), IntraDocument()),
+        (RopeNope(10000.0, 2), SlidingWindow(33)),
+        (Rope(10000.0), Causal()),
         (Rope(10000.0), SlidingWindow(32)),
         (YARN, SlidingWindow(33)),
     ],
@@ -61,10 +95,11 @@ def test_each_composition_with_a_home_is_read_exactly(
 @pytest.mark.parametrize(
     ("position", "mask"),
     [
-        (Rope(10000.0), Causal()),
-        (RopeInterp(10000.0, 4.0), Causal()),
-        (RopeNtk(10000.0, 4.0), Causal()),
-        (YARN, Causal()),
+        (Rope(10000.0), IntraDocument()),
+        (RopeInterp(10000.0, 4.0), IntraDocument()),
+        (RopeNtk(10000.0, 4.0), IntraDocument()),
+        (YARN, IntraDocument()),
+        *((position, IntraDocument()) for position in STATIC),
         (Rope(10000.0), SlidingWindow(32)),
         (YARN, SlidingWindow(33)),
     ],
@@ -106,7 +141,7 @@ def test_untied_embeddings_full_heads_and_odd_sizes_are_read_exactly(
     assert export_huggingface(tmp_path / "hf", decoder, tokenizer, TARGET, TRAINED)["label"] == "exact"
 
 
-@pytest.mark.parametrize("position", [RopeInterp(10000.0, 4.0), RopeNtk(10000.0, 4.0), YARN])
+@pytest.mark.parametrize("position", [RopeInterp(10000.0, 4.0), RopeNtk(10000.0, 4.0), YARN, *STATIC, *BY_LENGTH])
 def test_the_comparison_finds_rope_entries_that_were_lost(
     tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer, position: Any
 ) -> None:
@@ -132,12 +167,17 @@ def test_the_comparison_finds_a_window_that_is_one_off_or_lost(
     ("model", "part"),
     [
         ({"position": Alibi()}, "position=alibi"),
-        ({"position": Nope()}, "position=nope"),
+        ({"position": Nope(), "geometry": BIASED}, "position=nope with model.attention_bias=true"),
+        ({"position": DynamicYarn(10000.0, TRAINED, 32.0, 1.0)}, "position=dynamic_yarn"),
+        ({"position": PartialRope(10000.0, 0.5)}, "position=partial_rope"),
+        ({"position": ClippedRope(10000.0, 0.3125)}, "position=clipped_rope"),
+        ({"position": GridRope(10000.0, 16, 2)}, "position=grid_rope"),
+        ({"position": XPos(10000.0, 512.0)}, "position=xpos"),
         ({"position": Sinusoidal(10000.0)}, "position=sinusoidal"),
         ({"mask": Sinks(16, 4)}, "mask=sinks"),
         ({"attention": LogN(TRAINED)}, "attention=log_n"),
         ({"attention": SelfExtend(16, 4)}, "attention=self_extend"),
-        (LstmGeometry(301, 8, 8, 1).build(Rope(10000.0), Causal(), LogN(TRAINED)), "model=lstm"),
+        (LstmGeometry(301, 8, 8, 1).build(Rope(10000.0), IntraDocument(), LogN(TRAINED)), "model=lstm"),
         ({"geometry": VanillaGeometry(301, 16, 16, 1, 2, 1e-5)}, "model=vanilla"),
     ],
 )
@@ -153,14 +193,92 @@ def test_what_has_no_home_is_refused_by_its_part_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("position", BY_LENGTH)
+def test_what_follows_the_length_is_read_exactly_as_a_whole_and_otherwise_through_a_cache(
+    tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer, position: Any
+) -> None:
+    decoder = decoder_of(position)
+
+    label = export_huggingface(tmp_path / "hf", decoder, tokenizer, TARGET, TRAINED)
+
+    whole, cached = differences(tmp_path / "hf", decoder, TRAINED)
+    assert whole <= 1e-5 < cached
+    assert (label["label"], label["reason"]) == ("approximate", "it differs most with a cache")
+    assert any(note.startswith("With a cache, transformers leaves keys turned as they were") for note in label["notes"])
+
+
+def test_dynamic_scaling_counts_from_max_position_embeddings(
+    tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer
+) -> None:
+    decoder = decoder_of(RopeDynamicNtk(10000.0, 4.0, TRAINED))
+    export_huggingface(tmp_path / "hf", decoder, tokenizer, TARGET, TRAINED)
+    config = json.loads((tmp_path / "hf" / "config.json").read_text())
+    assert config["max_position_embeddings"] == TRAINED
+    assert config["rope_scaling"] == {"rope_type": "dynamic", "factor": 4.0}
+
+    edit(tmp_path / "hf", max_position_embeddings=TARGET)
+    assert differences(tmp_path / "hf", decoder, TRAINED)[0] > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("position", "words"),
+    [
+        (YARN, []),
+        (STATIC[0], ["Readers that drop the key, older vLLM among them, take 1.13863"]),
+        (PRope(10000.0, 0.5), ["Only transformers from 5 on knows rope_type=proportional"]),
+        (STATIC[-1], ["Readers that drop the key, older vLLM among them, take 1.1547"]),
+        (BY_LENGTH[0], ["With a cache", "max_position_embeddings is the trained length"]),
+    ],
+)
+def test_what_a_user_of_another_reader_must_know_is_noted(
+    tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer, position: Any, words: list[str]
+) -> None:
+    label = export_huggingface(tmp_path / "hf", decoder_of(position), tokenizer, TARGET, TRAINED)
+    notes = [note for note in label.get("notes", []) if not note.startswith("The final attention_factor")]
+    assert len(notes) == len(words)
+    assert all(note.startswith(word) for note, word in zip(notes, words, strict=True))
+
+
+def test_layers_without_rotation_make_a_smollm3(tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer) -> None:
+    decoder = decoder_of(RopeNope(10000.0, 2))
+    export_huggingface(tmp_path / "hf", decoder, tokenizer, TARGET, TRAINED)
+    assert type(reader(tmp_path / "hf")).__name__ == "SmolLM3ForCausalLM"
+
+    edit(tmp_path / "hf", no_rope_layers=[0, 1])
+    assert differences(tmp_path / "hf", decoder, TRAINED)[0] > 1e-3
+
+
+@pytest.mark.parametrize("slot", ["position", "mask", "attention"])
+def test_each_option_says_in_its_file_where_it_exports_and_is_refused_by_its_own_name(
+    slot: str, small: Callable[..., Any]
+) -> None:
+    for path in option_files(slot):
+        run = small(**{slot: path.stem})
+        said = re.search(r"^# exports: (hf \w+|not exportable)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert said, path
+        kind, why = where(run)
+        assert kind == said[1], path
+        assert not why or why.startswith(f"{slot}={path.stem} has no Hugging Face reader: ")
+        assert "no class of theirs does the same" not in why, "it has a reason of its own"
+
+
+def where(run: Any) -> tuple[str, str]:
+    """Return as what `run` exports, and why not if it doesn't."""
+    try:
+        model = replace(run.model, attention_bias=False)
+        return "hf " + home(model, run.position, run.mask, run.attention).config["model_type"], ""
+    except NotExportable as error:
+        return "not exportable", str(error)
+
+
 def test_a_new_kind_of_rope_is_not_taken_for_the_plain_one(
     tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer
 ) -> None:
-    class Resonance(Rope):
+    class Squared(Rope):
         pass
 
-    label = export_huggingface(tmp_path / "hf", decoder_of(Resonance(10000.0)), tokenizer, TARGET, TRAINED)
-    assert label["reason"].startswith("position=resonance")
+    label = export_huggingface(tmp_path / "hf", decoder_of(Squared(10000.0)), tokenizer, TARGET, TRAINED)
+    assert label["reason"] == "position=squared has no Hugging Face reader: no class of theirs does the same"
 
 
 @pytest.mark.parametrize(

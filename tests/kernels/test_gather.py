@@ -1,6 +1,12 @@
-"""The kernel against a dense oracle in double precision, written from the papers, that shares no code with it."""
+"""The kernel against a dense oracle in double precision, written from the papers, that shares no code with it.
+
+Members of each kind that the kernel tells apart: turned or biased, seen whole, in bands, or in several views. That
+every other member is gathered as it should be is the business of its own test.
+"""
 
 import math
+from itertools import product
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,16 +16,48 @@ from ctxext.attention.log_n import LogN
 from ctxext.attention.self_extend import SelfExtend
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels import gather as kernel
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.position.alibi import Alibi
 from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope, RopeInterp, RopeNtk, Yarn
 from ctxext.position.sinusoidal import Sinusoidal
-from ctxext.seams import Places
+from ctxext.seams import Mask, Places, Position
 
 WIDTH = 8
+POSITIONS = {
+    "rope": Rope(10000.0),
+    "rope_interp": RopeInterp(10000.0, 4.0),
+    "rope_ntk": RopeNtk(10000.0, 4.0),
+    "yarn": Yarn(10000.0, 4.0, 16, 32.0, 1.0, 1.14),
+    "alibi": Alibi(),
+    "nope": Nope(),
+    "sinusoidal": Sinusoidal(10000.0),
+}
+MASKS = {"document": IntraDocument(), "sliding_window": SlidingWindow(16), "sinks": Sinks(12, 4)}
+ATTENTION = {"softmax": Softmax(), "log_n": LogN(16), "self_extend": SelfExtend(8, 7)}
+
+
+class Composition(NamedTuple):
+    position: Position
+    mask: Mask
+    attention: Softmax
+
+
+def is_meant(position: str, mask: str, attention: str) -> bool:
+    """Return whether the two that turn heads anew meet a position that can be turned, and not each other."""
+    turning = (mask == "sinks") + (attention == "self_extend")
+    return turning == 0 or (turning == 1 and position not in ("nope", "alibi", "sinusoidal"))
+
+
+CHOICES = [names for names in product(POSITIONS, MASKS, ATTENTION) if is_meant(*names)]
+
+
+@pytest.fixture(params=CHOICES, ids="-".join)
+def composition(request) -> Composition:
+    position, mask, attention = request.param
+    return Composition(POSITIONS[position], MASKS[mask], ATTENTION[attention])
 
 
 def slowed(position, pair: int) -> float:
@@ -70,7 +108,7 @@ def visible_and_distance(mask, attention, positions: Tensor, documents: Tensor) 
         slot = at_query.clamp(max=mask.sinks + mask.window - 1)
         distance = torch.where(gap < mask.window, distance, slot - at_key)
     else:
-        assert isinstance(mask, Causal)
+        assert isinstance(mask, IntraDocument)
     if isinstance(attention, SelfExtend) and attention.group > 1:
         grouped = at_query // attention.group + attention.window - attention.window // attention.group
         distance = torch.where(gap < attention.window, distance, grouped - at_key // attention.group)
@@ -98,7 +136,7 @@ def oracle(composition, q: Tensor, k: Tensor, v: Tensor, positions: Tensor, docu
 
 def gathered(composition, q: Tensor, k: Tensor, v: Tensor, positions: Tensor, documents: Tensor | None) -> Tensor:
     """Return the outputs of the kernel."""
-    places = Places(torch.arange(q.shape[2]), positions, documents)
+    places = Places.of(positions, documents)
     views = composition.attention.views(composition.mask)
     scale = composition.attention.scale(places, places, views)
     return kernel.gather(q, k, v, places, places, views, composition.position, scale)
@@ -150,7 +188,7 @@ def test_a_row_longer_than_the_block_is_gathered_as_by_one_dense_softmax(composi
 def test_queries_that_stand_at_the_end_of_the_keys_gather_what_the_whole_row_gathers(composition):
     torch.manual_seed(0)
     q, k, v = torch.randn(1, 4, 40, WIDTH), torch.randn(1, 2, 40, WIDTH), torch.randn(1, 2, 40, WIDTH)
-    keys = Places(torch.arange(40), torch.arange(40)[None], None)
+    keys = Places.of(torch.arange(40)[None])
     views = composition.attention.views(composition.mask)
     whole = gathered(composition, q, k, v, keys.positions, None)
     for start in (0, 17, 39):
@@ -169,9 +207,9 @@ def test_under_autocast_the_bias_keeps_single_precision():
     )
     v = torch.zeros(1, 2, length, length, dtype=torch.bfloat16)
     v[0, :] = torch.eye(length)  # the outputs are the weights
-    places = Places(torch.arange(length), torch.arange(length)[None], None)
+    places = Places.of(torch.arange(length)[None])
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        weights = kernel.gather(q, k, v, places, places, Causal().views(), Alibi(), None)[0, 1, -1].double()
+        weights = kernel.gather(q, k, v, places, places, IntraDocument().views(), Alibi(), None)[0, 1, -1].double()
     slope = 2.0**-8
     meant = torch.softmax(-slope * (length - 1 - torch.arange(length).double()), dim=0)
     torch.testing.assert_close(weights, meant, rtol=2**-8, atol=0)
@@ -179,9 +217,9 @@ def test_under_autocast_the_bias_keeps_single_precision():
 
 def test_visible_keys_counts_windows_and_documents():
     positions, documents = packed(5, 7)
-    places = Places(torch.arange(12), positions, documents)
-    assert kernel.visible_keys(places, places, Causal().views()).tolist() == [[*range(1, 6), *range(1, 8)]]
+    places = Places.of(positions, documents)
+    assert kernel.visible_keys(places, places, IntraDocument().views()).tolist() == [[[*range(1, 6), *range(1, 8)]]]
     windowed = kernel.visible_keys(places, places, SlidingWindow(3).views())
-    assert windowed.tolist() == [[1, 2, 3, 3, 3, 1, 2, 3, 3, 3, 3, 3]]
+    assert windowed.tolist() == [[[1, 2, 3, 3, 3, 1, 2, 3, 3, 3, 3, 3]]]
     sunk = kernel.visible_keys(places, places, Sinks(window=2, sinks=1).views())
-    assert sunk.tolist() == [[1, 2, 3, 3, 3, 1, 2, 3, 3, 3, 3, 3]]
+    assert sunk.tolist() == [[[1, 2, 3, 3, 3, 1, 2, 3, 3, 3, 3, 3]]]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.refusal import Refusal
 from ctxext.seams import Places
@@ -9,10 +9,10 @@ from ctxext.seams import Places
 
 def scored(mask: Sinks, positions: torch.Tensor) -> list[list[int | None]]:
     """Return the distance at which each pair is scored, None where it isn't seen."""
-    places = Places(torch.arange(positions.shape[1]), positions, None)
+    places = Places.of(positions)
     table: list[list[int | None]] = [[None] * positions.shape[1] for _ in range(positions.shape[1])]
     for view in mask.views():
-        distance = view.turn_queries(positions)[0, :, None] - view.turn_keys(positions)[0, None, :]
+        distance = view.turn_queries(places)[0, :, None] - view.turn_keys(places)[0, None, :]
         for query, key in view.visible(places, places)[0, 0].nonzero().tolist():
             assert table[query][key] is None
             table[query][key] = int(distance[query, key])
@@ -36,14 +36,14 @@ def test_no_distance_is_as_large_as_sinks_and_window_together():
     assert all(sum(distance is not None for distance in row) == 16 for row in table[15:])
 
 
-def test_each_document_has_sinks_of_its_own_told_by_position():
-    places = Places(torch.arange(8), torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3]]), None)
+def test_each_document_has_sinks_of_its_own():
+    places = Places.of(torch.arange(8)[None] + 7, torch.tensor([[0, 0, 0, 0, 1, 1, 1, 1]]))
     _, sinks = Sinks(window=1, sinks=1).views()
     assert sinks.visible(places, places)[0, 0, 7].nonzero()[:, 0].tolist() == [0, 4]
 
 
 def test_it_extends_a_model_with_the_causal_mask():
-    assert Sinks(3, 1).base() == Causal()
+    assert Sinks(3, 1).base() == IntraDocument()
 
 
 @pytest.mark.parametrize(("window", "sinks", "key"), [(0, 4, "window"), (4, 0, "sinks")])

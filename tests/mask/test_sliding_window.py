@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.refusal import Refusal
 from ctxext.seams import Places
 
 
 def test_the_window_counts_the_token_itself():
-    places = Places(torch.arange(5), torch.arange(5)[None], None)
+    places = Places.of(torch.arange(5)[None])
     (view,) = SlidingWindow(2).views()
     assert view.visible(places, places)[0, 0].int().tolist() == [
         [1, 0, 0, 0, 0],
@@ -20,7 +20,7 @@ def test_the_window_counts_the_token_itself():
 
 
 def test_a_key_is_window_minus_1_columns_back_at_most_whatever_its_position():
-    places = Places(torch.arange(300), torch.arange(300)[None] * 7, None)
+    places = Places.of(torch.arange(300)[None] * 7)
     (view,) = SlidingWindow(256).views()
     seen = view.visible(places, places)[0, 0]
     assert seen[299, 44]
@@ -28,7 +28,7 @@ def test_a_key_is_window_minus_1_columns_back_at_most_whatever_its_position():
 
 
 def test_it_extends_a_model_with_the_causal_mask():
-    assert SlidingWindow(3).base() == Causal()
+    assert SlidingWindow(3).base() == IntraDocument()
 
 
 @pytest.mark.parametrize(("window", "rule"), [(0, "at least 1 token, got 0"), (2.5, "a whole number, got 2.5")])

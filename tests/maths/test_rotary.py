@@ -96,3 +96,19 @@ def test_halves_and_neighbours_agree_after_the_permutation_of_checkpoints():
     turned[..., 0::2] = even * angles.cos() - odd * angles.sin()
     turned[..., 1::2] = odd * angles.cos() + even * angles.sin()
     torch.testing.assert_close(rotary.turn(heads, positions, frequencies, 1.0)[..., neighbours], turned)
+
+
+def test_yarn_s_factors_are_what_its_blend_divides_by():
+    found = rotary.yarn_factors(10000.0, 4.0, 32, 256, 32, 1)
+    shares = [min(pair / 7, 1) for pair in range(16)]
+    assert found == pytest.approx([1 / (share / 4 + 1 - share) for share in shares], rel=1e-6)
+    assert (found[0], found[-1]) == (1, 4)
+
+
+def test_pairs_may_stand_at_positions_of_their_own():
+    heads, frequencies = torch.randn(1, 2, 3, 4, generator=torch.Generator().manual_seed(3)), torch.tensor([1.0, 0.1])
+    own = torch.tensor([[[5, 2], [6, 2], [0, 3]]])
+    turned = rotary.turn(heads, own, frequencies, 1.0)
+    for pair in range(2):
+        alone = rotary.turn(heads, own[..., pair], frequencies, 1.0)
+        assert torch.equal(turned[..., [pair, pair + 2]], alone[..., [pair, pair + 2]])

@@ -1,6 +1,8 @@
 """What must hold for every legal composition of a position, a mask and an attention mechanism."""
 
+import math
 from dataclasses import fields, replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -9,13 +11,12 @@ from torch import Tensor
 from ctxext.attention.log_n import LogN
 from ctxext.attention.self_extend import SelfExtend
 from ctxext.attention.softmax import Softmax
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
 from ctxext.position.alibi import Alibi
-from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope
 from ctxext.position.sinusoidal import Sinusoidal
 from ctxext.seams import Attention, Mask, Places, Position
@@ -35,10 +36,6 @@ BIASED = replace(LLAMA, attention_bias=True)
 VANILLA = VanillaGeometry(67, 32, 40, 2, 4, 1e-5)
 LENGTH = 60
 TRAINED = 16  # of every small composition
-# What switches a method off, by field, for every length up to `LENGTH`.
-NEUTRAL = {"factor": 1.0, "attention_factor": 1.0, "window": LENGTH, "group": 1, "trained_length": LENGTH}
-# Whose scores depend on distances alone.
-RELATIVE = (Rope, Alibi, Nope), (Causal, SlidingWindow), (Softmax, LogN)
 
 
 def decoder(position: Position, mask: Mask, attention: Attention) -> Decoder:
@@ -53,7 +50,7 @@ def drawn(geometry, position: Position, mask: Mask, attention: Attention) -> Dec
     draw = torch.Generator().manual_seed(1)
     for parameter in network.parameters():
         parameter.data.normal_(mean=float(parameter.dim() < 2), std=0.3, generator=draw)
-    return network
+    return network.eval()
 
 
 def tokens(rows: int = 1, length: int = LENGTH) -> Tensor:
@@ -71,8 +68,9 @@ def hidden(network: Decoder, ids: Tensor) -> Tensor:
     return network.hidden(ids, places(ids))
 
 
-def test_no_output_has_a_gradient_at_a_later_embedding(composition):
-    network, ids = decoder(*composition[1:]), tokens()
+@pytest.mark.parametrize("trains", [False, True], ids=["eval", "train"])
+def test_no_output_has_a_gradient_at_a_later_embedding(composition, trains):
+    network, ids = decoder(*composition[1:]).train(trains), tokens()
     embedded: list[Tensor] = []
     network.embed_tokens.register_forward_hook(lambda module, inputs, output: embedded.append(output))
     outputs = hidden(network, ids)
@@ -93,23 +91,36 @@ def test_later_tokens_leave_earlier_outputs_as_they_are_to_the_bit(composition):
         assert not torch.equal(before[:, first], after[:, first])
 
 
+def steady(composition) -> int:
+    """Return a length up to which what was read from a shorter text is still what a longer one would give."""
+    return LENGTH if all(member.keeps_prefix() for member in composition[-3:]) else TRAINED
+
+
 def test_reading_in_chunks_through_the_cache_gives_what_reading_at_once_gives(composition):
-    network, ids = decoder(*composition[1:]), tokens(rows=2)
-    cache, read = network.new_cache(), []
-    for start, stop in [(0, 13), (13, 22), *((at, at + 1) for at in range(22, LENGTH))]:
+    network, ids = decoder(*composition[1:]), tokens(rows=2, length=steady(composition))
+    cache, read, starts = network.new_cache(), [], (0, 7, 13, *range(22, LENGTH))
+    for start, stop in pairwise([*(start for start in starts if start < ids.shape[1]), ids.shape[1]]):
         read.append(network.hidden(ids[:, start:stop], places(ids)[:, start:stop], cache=cache))
     torch.testing.assert_close(torch.cat(read, dim=1), hidden(network, ids), rtol=1e-3, atol=1e-4)
 
 
 def test_a_repeated_cache_goes_on_as_each_of_its_rows(composition):
-    network, ids = decoder(*composition[1:]), tokens(rows=2)
+    network, ids = decoder(*composition[1:]), tokens(rows=2, length=steady(composition))
     cache = network.new_cache()
     network.hidden(ids[:, :-3], places(ids)[:, :-3], cache=cache)
     endings = tokens(rows=6, length=3)
     whole = torch.cat((ids[:, :-3].repeat_interleave(3, dim=0), endings), dim=1)
     ended = network.hidden(endings, places(whole)[:, -3:], cache=cache.repeat(3))
     torch.testing.assert_close(ended, hidden(network, whole)[:, -3:], rtol=1e-3, atol=1e-4)
-    assert cache.positions.shape == (2, LENGTH - 3)  # what was repeated is left as it was
+    assert cache.positions.shape == (2, ids.shape[1] - 3)  # what was repeated is left as it was
+
+
+def test_appended_tokens_leave_the_outputs_before_them_where_the_composition_says_so(composition):
+    network, ids = decoder(*composition[1:]), tokens()
+    whole = hidden(network, ids)
+    starts = [hidden(network, ids[:, :length]) for length in (TRAINED, TRAINED + 7)]
+    same = [torch.allclose(whole[:, : start.shape[1]], start, rtol=1e-3, atol=1e-4) for start in starts]
+    assert all(same) is all(member.keeps_prefix() for member in composition[1:])
 
 
 def test_packed_documents_are_read_as_if_alone(composition):
@@ -129,20 +140,22 @@ def test_a_row_does_not_depend_on_the_others_of_its_batch(composition):
     torch.testing.assert_close(hidden(network, ids)[1:2], hidden(network, ids[1:2]), rtol=1e-3, atol=1e-4)
 
 
-def test_only_distances_count_for_relative_compositions(composition):
-    relative = all(isinstance(member, known) for member, known in zip(composition[1:], RELATIVE, strict=True))
+def test_labels_may_shift_by_the_period_that_the_composition_states_and_by_no_other(composition):
     network, ids = decoder(*composition[1:]), tokens()
-    here, shifted = hidden(network, ids), network.hidden(ids, places(ids) + 5)
-    if relative:
+    periods = [member.period() for member in composition[1:]]
+    here, period = hidden(network, ids), math.lcm(*periods) if all(periods) else 0
+    if period:
+        shifted = network.hidden(ids, places(ids) + 3 * period)
         torch.testing.assert_close(here, shifted, rtol=1e-3, atol=1e-4)
-    else:
+    if period != 1:
+        shifted = network.hidden(ids, places(ids) + 1)
         assert not torch.allclose(here, shifted, rtol=1e-3, atol=1e-4)
 
 
 def test_saved_weights_give_the_same_bits_in_another_network(composition):
     network, ids = decoder(*composition[1:]), tokens()
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    other = LLAMA.build(*composition[1:])
+    other = LLAMA.build(*composition[1:]).eval()
     assert not torch.equal(hidden(network, ids), hidden(other, ids))
     other.load_state_dict(state)
     assert torch.equal(hidden(network, ids), hidden(other, ids))
@@ -151,20 +164,20 @@ def test_saved_weights_give_the_same_bits_in_another_network(composition):
 @pytest.mark.parametrize(
     "check",
     [
-        test_no_output_has_a_gradient_at_a_later_embedding,
         test_later_tokens_leave_earlier_outputs_as_they_are_to_the_bit,
         test_reading_in_chunks_through_the_cache_gives_what_reading_at_once_gives,
         test_a_repeated_cache_goes_on_as_each_of_its_rows,
         test_packed_documents_are_read_as_if_alone,
         test_a_row_does_not_depend_on_the_others_of_its_batch,
-        test_only_distances_count_for_relative_compositions,
+        test_labels_may_shift_by_the_period_that_the_composition_states_and_by_no_other,
+        test_appended_tokens_leave_the_outputs_before_them_where_the_composition_says_so,
         test_saved_weights_give_the_same_bits_in_another_network,
     ],
     ids=lambda check: check.__name__,
 )
 def test_all_of_this_holds_with_biases_too(check, monkeypatch):
     monkeypatch.setitem(globals(), "LLAMA", BIASED)
-    check(("rope", Rope(10000.0), Causal(), Softmax()))
+    check(("rope", Rope(10000.0), IntraDocument(), Softmax()))
 
 
 def effect(slot: str, member: Position | Mask | Attention) -> None:
@@ -172,14 +185,20 @@ def effect(slot: str, member: Position | Mask | Attention) -> None:
     base = member.base()
     if base == member:
         pytest.skip("it extends nothing: a model is trained with it")
-    choice = {"position": Rope(10000.0), "mask": Causal(), "attention": Softmax(), slot: base}
-    untouched, ids = decoder(**choice), tokens()
+    choice = {"position": Rope(10000.0), "mask": IntraDocument(), "attention": Softmax(), slot: base}
+    reach = choice["position"].limit() or LENGTH  # a base may read nothing beyond; what extends it then differs within
+    untouched, ids, first = decoder(**choice), tokens(length=reach), TRAINED if reach > TRAINED else 0
     expected = hidden(untouched, ids)
-    found = hidden(untouched.reading(**{**choice, slot: member}), ids)
-    assert not torch.allclose(found[:, TRAINED:], expected[:, TRAINED:], rtol=1e-2, atol=1e-2)
-    off = {field.name: NEUTRAL[field.name] for field in fields(member) if field.name in NEUTRAL}
-    assert off, "name in NEUTRAL what switches it off"
-    assert torch.equal(hidden(untouched.reading(**{**choice, slot: replace(member, **off)}), ids), expected)
+    off = member.off(LENGTH)
+    if off is not None:
+        assert torch.equal(hidden(untouched.reading(**{**choice, slot: off}), ids), expected)
+    extended = untouched.reading(**{**choice, slot: member})
+    shared = set(untouched.parameters())
+    for parameter in extended.learned.parameters():
+        if parameter not in shared:
+            parameter.data.normal_(std=0.3)  # what is learned may begin as exactly the base
+    found = hidden(extended.train(), ids)  # some stand in for others in training alone
+    assert not torch.allclose(found[:, first:], expected[:, first:], rtol=1e-2, atol=1e-2)
 
 
 def test_a_position_has_an_effect_and_none_when_it_is_neutral(each_position):
@@ -196,8 +215,8 @@ def test_an_attention_mechanism_has_an_effect_and_none_when_it_is_neutral(each_a
 
 @pytest.mark.parametrize("member", [LogN(TRAINED), SelfExtend(TRAINED, 4)])
 def test_what_extends_attention_leaves_lengths_within_its_reach_to_the_bit(member):
-    untouched = decoder(Rope(10000.0), Causal(), Softmax())
-    extended = untouched.reading(Rope(10000.0), Causal(), member)
+    untouched = decoder(Rope(10000.0), IntraDocument(), Softmax())
+    extended = untouched.reading(Rope(10000.0), IntraDocument(), member)
     for length, same in ((TRAINED - 1, True), (TRAINED, True), (TRAINED + 1, False)):
         ids = tokens(length=length)
         assert torch.equal(hidden(untouched, ids), hidden(extended, ids)) is same
@@ -205,7 +224,7 @@ def test_what_extends_attention_leaves_lengths_within_its_reach_to_the_bit(membe
 
 @pytest.mark.parametrize("member", [SlidingWindow(TRAINED), Sinks(TRAINED, 2)])
 def test_a_window_changes_nothing_up_to_its_size_and_something_one_token_later(member):
-    untouched = decoder(Rope(10000.0), Causal(), Softmax())
+    untouched = decoder(Rope(10000.0), IntraDocument(), Softmax())
     windowed = untouched.reading(Rope(10000.0), member, Softmax())
     assert torch.equal(hidden(untouched, tokens(length=TRAINED)), hidden(windowed, tokens(length=TRAINED)))
     ids = tokens(length=TRAINED + 4)
@@ -213,21 +232,21 @@ def test_a_window_changes_nothing_up_to_its_size_and_something_one_token_later(m
 
 
 def test_a_reading_shares_the_weights_and_leaves_the_seams_of_the_first():
-    network = decoder(Rope(10000.0), Causal(), Softmax())
+    network = decoder(Rope(10000.0), IntraDocument(), Softmax())
     other = network.reading(Alibi(), SlidingWindow(3), LogN(8))
     assert all(a is b for a, b in zip(network.parameters(), other.parameters(), strict=True))
-    assert (network.position, network.mask, network.attention) == (Rope(10000.0), Causal(), Softmax())
+    assert (network.position, network.mask, network.attention) == (Rope(10000.0), IntraDocument(), Softmax())
     assert (other.position, other.mask, other.attention) == (Alibi(), SlidingWindow(3), LogN(8))
 
 
 def test_each_layer_has_the_member_that_answers_for_it():
-    class Alternating(Causal):
+    class Alternating(IntraDocument):
         def layer(self, index: int, count: int) -> Mask:
-            return SlidingWindow(count) if index % 2 else Causal()
+            return SlidingWindow(count) if index % 2 else IntraDocument()
 
     network = decoder(Rope(10000.0), Alternating(), Softmax())
-    assert [mask for _, mask, _ in network.members] == [Causal(), SlidingWindow(2)]
-    uniform = network.reading(Rope(10000.0), Causal(), Softmax())
+    assert [mask for _, mask, _ in network.members] == [IntraDocument(), SlidingWindow(2)]
+    uniform = network.reading(Rope(10000.0), IntraDocument(), Softmax())
     assert not torch.equal(hidden(network, tokens()), hidden(uniform, tokens()))
 
 
@@ -235,7 +254,7 @@ def test_parameters_have_the_names_of_llama_without_its_prefix():
     layer = [f"self_attn.{p}_proj" for p in "qkvo"] + [f"mlp.{p}_proj" for p in ("gate", "up", "down")]
     layer += ["input_layernorm", "post_attention_layernorm"]
     names = {"embed_tokens.weight", "norm.weight"} | {f"layers.{i}.{part}.weight" for i in range(2) for part in layer}
-    member = Rope(10000.0), Causal(), Softmax()
+    member = Rope(10000.0), IntraDocument(), Softmax()
     assert set(LLAMA.build(*member).state_dict()) == names
     untied = replace(LLAMA, tie_word_embeddings=False).build(*member)
     assert set(untied.state_dict()) == names | {"lm_head.weight"}
@@ -251,7 +270,7 @@ def test_the_decoder_gives_the_logits_of_its_family(geometry, family):
     rope = {"rope_type": "default", "rope_theta": 10000.0}
     config = getattr(transformers, f"{family}Config")(**sizes, rope_parameters=rope)
     llama = getattr(transformers, f"{family}ForCausalLM")(config).eval()
-    network, ids = drawn(geometry, Rope(10000.0), Causal(), Softmax()), tokens(rows=2)
+    network, ids = drawn(geometry, Rope(10000.0), IntraDocument(), Softmax()), tokens(rows=2)
     llama.model.load_state_dict(network.state_dict())
     weight, bias = network.unembedding
     assert bias is None
@@ -260,7 +279,7 @@ def test_the_decoder_gives_the_logits_of_its_family(geometry, family):
 
 
 def test_the_vanilla_transformer_reads_causally_and_through_its_cache():
-    network, ids = drawn(VANILLA, Sinusoidal(10000.0), Causal(), Softmax()), tokens()
+    network, ids = drawn(VANILLA, Sinusoidal(10000.0), IntraDocument(), Softmax()), tokens()
     whole, cache = hidden(network, ids), network.new_cache()
     parts = [network.hidden(ids[:, at : at + 20], places(ids)[:, at : at + 20], cache=cache) for at in (0, 20, 40)]
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-3, atol=1e-4)
@@ -278,14 +297,14 @@ def looks(network: Decoder, layer: int, length: int) -> Tensor:
         project.bias.view(-1, heads.head_dim)[None, :, None].expand(1, -1, length, heads.head_dim)
         for project in (heads.q_proj, heads.k_proj)
     )
-    everyone = Places(torch.arange(length), places(ids), None)
+    everyone = Places.of(places(ids))
     values = torch.eye(length).expand(k.shape)  # what is gathered from them are the weights
-    return network.attend(layer, everyone, everyone, None, q, k, values)[0]
+    return network.attend(layer, everyone, everyone, None, q, lambda states: (q, k, values))[0]
 
 
 @torch.no_grad()
 def test_the_first_layers_heads_but_the_last_begin_by_looking_1_2_and_more_tokens_back():
-    network = replace(BIASED, head_dim=64).build(Rope(10000.0), Causal(), Softmax())
+    network = replace(BIASED, head_dim=64).build(Rope(10000.0), IntraDocument(), Softmax())
     weights = looks(network, 0, 64)
     for head in range(3):
         given_back = weights[head].diagonal(-(head + 1))[8:]
@@ -297,7 +316,7 @@ def test_the_first_layers_heads_but_the_last_begin_by_looking_1_2_and_more_token
 
 def test_all_other_biases_begin_at_0():
     for geometry in (BIASED, VANILLA):
-        for name, parameter in geometry.build(Rope(10000.0), Causal(), Softmax()).named_parameters():
+        for name, parameter in geometry.build(Rope(10000.0), IntraDocument(), Softmax()).named_parameters():
             if name.endswith(".bias"):
                 looking = geometry is BIASED and name.startswith("layers.0.self_attn.") and "v_proj" not in name
                 assert bool(parameter.any()) is looking, name
@@ -305,7 +324,7 @@ def test_all_other_biases_begin_at_0():
 
 def test_fresh_weights_predict_every_token_alike():
     torch.manual_seed(0)
-    network = replace(LLAMA, vocab_size=512).build(Rope(10000.0), Causal(), Softmax())
+    network = replace(LLAMA, vocab_size=512).build(Rope(10000.0), IntraDocument(), Softmax())
     ids = tokens()
     logits = hidden(network, ids) @ network.unembedding[0].T
     loss = torch.nn.functional.cross_entropy(logits[0, :-1], ids[0, 1:]).item()

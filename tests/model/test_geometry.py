@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from ctxext.attention.softmax import Softmax
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry, LstmGeometry, VanillaGeometry
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
@@ -14,7 +14,7 @@ LSTM = LstmGeometry(50, 8, 12, 1)
 
 
 def parameters(geometry) -> int:
-    network = geometry.build(Rope(10000.0), Causal(), Softmax())
+    network = geometry.build(Rope(10000.0), IntraDocument(), Softmax())
     return sum(parameter.numel() for parameter in network.parameters())
 
 
@@ -27,7 +27,9 @@ def test_the_decoder_has_the_parameters_that_its_sizes_promise():
 def test_biases_of_attention_are_those_of_queries_keys_and_values_of_every_layer():
     biased = replace(LLAMA, attention_bias=True)
     assert parameters(biased) == parameters(LLAMA) + 2 * (24 + 12 + 12)
-    names = {name for name in biased.build(Rope(10000.0), Causal(), Softmax()).state_dict() if name.endswith("bias")}
+    names = {
+        name for name in biased.build(Rope(10000.0), IntraDocument(), Softmax()).state_dict() if name.endswith("bias")
+    }
     assert names == {f"layers.{layer}.self_attn.{part}_proj.bias" for layer in range(2) for part in "qkv"}
     with pytest.raises(Refusal, match=r"model\.attention_bias must be .*, got 'yes'"):
         replace(LLAMA, attention_bias="yes")

@@ -1,11 +1,11 @@
 import torch
 
 from ctxext.attention.softmax import Softmax
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import LstmGeometry
 from ctxext.position.rope import Rope
 
-SEAMS = Rope(10000.0), Causal(), Softmax()
+SEAMS = Rope(10000.0), IntraDocument(), Softmax()
 
 
 def small():

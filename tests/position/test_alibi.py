@@ -1,6 +1,7 @@
 import torch
 
 from ctxext.position.alibi import Alibi, slopes
+from ctxext.seams import Places
 
 
 def test_slopes_of_8_heads_halve_from_one_half():
@@ -19,7 +20,7 @@ def test_any_number_of_heads_has_as_many_different_slopes_between_0_and_1():
 
 def test_the_bias_is_minus_the_slope_times_the_distance_exactly():
     distances = [0, 1, 127, 128, 257, 10_000]
-    bias = Alibi().bias(torch.tensor([[10_000]]), 10_000 - torch.tensor([distances]), 8)
+    bias = Alibi().bias(Places.of(torch.tensor([[10_000]])), Places.of(10_000 - torch.tensor([distances])), 8)
     assert bias.shape == (1, 8, 1, 6)
     assert bias.dtype == torch.float32
     for head, slope in enumerate(slopes(8)):
@@ -28,11 +29,11 @@ def test_the_bias_is_minus_the_slope_times_the_distance_exactly():
 
 def test_the_bias_stays_in_single_precision_under_autocast():
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        bias = Alibi().bias(torch.tensor([[301]]), torch.tensor([[0, 1]]), 1)
+        bias = Alibi().bias(Places.of(torch.tensor([[301]])), Places.of(torch.tensor([[0, 1]])), 1)
     assert bias.flatten().tolist() == [-301 / 256, -300 / 256]
 
 
 def test_it_neither_turns_nor_embeds():
-    heads, embeddings, positions = torch.randn(1, 2, 3, 4), torch.randn(1, 3, 8), torch.arange(3)[None]
-    assert Alibi().rotate(heads, positions) is heads
-    assert Alibi().embed(embeddings, positions) is embeddings
+    heads, embeddings, places = torch.randn(1, 2, 3, 4), torch.randn(1, 3, 8), Places.of(torch.arange(3)[None])
+    assert Alibi().rotate(heads, places) is heads
+    assert Alibi().embed(embeddings, places) is embeddings

@@ -5,11 +5,12 @@ import torch
 
 from ctxext.position.sinusoidal import Sinusoidal
 from ctxext.refusal import Refusal
+from ctxext.seams import Places
 
 
 def test_sines_and_cosines_in_turn_are_added_to_embeddings_times_the_root_of_the_width():
     x = torch.randn(1, 3, 6, generator=torch.Generator().manual_seed(0))
-    found = Sinusoidal(10000.0).embed(x, torch.tensor([[0, 5, 1000]]))
+    found = Sinusoidal(10000.0).embed(x, Places.of(torch.tensor([[0, 5, 1000]])))
     for row, position in enumerate((0, 5, 1000)):
         for index in range(6):
             angle = position * 10000.0 ** (-2 * (index // 2) / 6)
@@ -20,7 +21,7 @@ def test_sines_and_cosines_in_turn_are_added_to_embeddings_times_the_root_of_the
 
 
 def test_each_row_has_positions_of_its_own():
-    found = Sinusoidal(100.0).embed(torch.zeros(2, 2, 4), torch.tensor([[0, 1], [1, 0]]))
+    found = Sinusoidal(100.0).embed(torch.zeros(2, 2, 4), Places.of(torch.tensor([[0, 1], [1, 0]])))
     assert torch.equal(found[0, 0], found[1, 1])
     assert torch.equal(found[0, 1], found[1, 0])
     assert not torch.equal(found[0, 0], found[0, 1])

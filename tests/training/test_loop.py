@@ -16,7 +16,7 @@ from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
 from ctxext.data.rows import Batch, Rows
 from ctxext.data.tokenizer import train_tokenizer
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope
@@ -52,7 +52,7 @@ def course(corpus: Corpus, tokenizer: Tokenizer, tmp_path: Path) -> Course:
 
 def network(seed: int = 0) -> Decoder:
     torch.manual_seed(seed)
-    built = GEOMETRY.build(Rope(10000.0), Causal(), Softmax())
+    built = GEOMETRY.build(Rope(10000.0), IntraDocument(), Softmax())
     assert isinstance(built, Decoder)
     return built
 
@@ -263,7 +263,7 @@ def test_other_settings_are_refused_with_what_differs_and_nothing_is_loaded(cour
 
 def test_another_geometry_is_refused_by_the_setting_and_not_by_the_tensor(course: Course) -> None:
     run(course)
-    wider = dataclasses.replace(GEOMETRY, intermediate_size=32).build(Rope(10000.0), Causal(), Softmax())
+    wider = dataclasses.replace(GEOMETRY, intermediate_size=32).build(Rope(10000.0), IntraDocument(), Softmax())
     other = dataclasses.replace(course, identity={**course.identity, "model": "wider"})
 
     with pytest.raises(Refusal, match="model was None and is 'wider'"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ctxext.attention.softmax import Softmax
-from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
@@ -18,7 +18,7 @@ SETTINGS = Trainer(4, 64, 1, 0.1, 0.1, 0, 0.5, 0.9, 0.95, 1.0, 2, 2, "auto", "fp
 
 
 def model() -> torch.nn.Module:
-    return DecoderGeometry(50, 16, 24, 2, 2, 1, 8, True, 1e-5).build(Rope(10000.0), Causal(), Softmax())
+    return DecoderGeometry(50, 16, 24, 2, 2, 1, 8, True, 1e-5).build(Rope(10000.0), IntraDocument(), Softmax())
 
 
 def test_every_parameter_is_in_one_group_and_only_matrices_decay() -> None:

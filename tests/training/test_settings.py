@@ -25,6 +25,8 @@ GOOD = Trainer(8, 96, 1, 0.01, 0.1, 2, 0.1, 0.9, 0.95, 1.0, 3, 2, "auto", "fp32"
         ("final_learning_rate_share", 1.5, "trainer.final_learning_rate_share must be from 0 to 1, got 1.5"),
         ("resume", "always", "trainer.resume must be one of auto, never, got 'always'"),
         ("precision", "fp16", "trainer.precision must be one of auto, fp32, bf16, got 'fp16'"),
+        ("positions", "po_se", "trainer.positions must be one of as_laid, pose, randomized, got 'po_se'"),
+        ("max_position", -1, "trainer.max_position must be at least 0, got -1"),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_a_sentence(key: str, value: Any, sentence: str) -> None:

@@ -1,0 +1,86 @@
+"""Infini-attention: softmax within segments, and a memory of fixed size for all segments before.
+
+Shapes: B batch, H heads, Q queries, K keys, S tokens, D head width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ctxext.attention.linear import positive
+from ctxext.kernels.gather import gather, spread
+from ctxext.kernels.memory import recall, segments
+from ctxext.kernels.norm import at_least_float32
+from ctxext.refusal import check_types, require
+from ctxext.seams import Attention, Heads, Mask, Places, Position, Reach, Sizes, View, distances
+
+
+@dataclass(frozen=True)
+class Infini(Attention):
+    """Infini-attention (Munkhdalai et al. 2024, 2404.07143): sigma(b_h) recalled + (1 - sigma(b_h)) local.
+
+    Local is softmax within the segment of `segment` tokens, at positions from its start; recalled is what the segments
+    before it left in a memory, written by the delta rule from keys that no position turns. Each head of each layer
+    learns its b, from 0 on. Segments and memory start anew with each document, of which all before is read.
+    """
+
+    segment: int
+
+    def __post_init__(self) -> None:
+        check_types(self, "attention")
+        require(self.segment >= 1, f"attention.segment must be at least 1 token, got {self.segment}")
+
+    def grown(self, sizes: Sizes, before: Attention | None) -> Attention:
+        return InfiniPart(self, sizes)
+
+    def view(self) -> View:
+        """Return the pairs of one segment, at positions from its start."""
+        return View(self.together, Reach("band", self.segment), turn_queries=self.local, turn_keys=self.local)
+
+    def together(self, queries: Places, keys: Places) -> Tensor:
+        """Return bool [B, 1, Q, K]: the key lies before the query in its segment, or is its own."""
+        here, there = (places.ordinals // self.segment for places in (queries, keys))
+        return (distances(queries, keys) >= 0) & (here[:, None, :, None] == there[:, None, None, :])
+
+    def local(self, places: Places) -> Tensor:
+        """Return the places [B, S] within the segments."""
+        return places.ordinals % self.segment
+
+
+class InfiniPart(nn.Module, Attention):
+    """What the layers learn."""
+
+    def __init__(self, settings: Infini, sizes: Sizes) -> None:
+        super().__init__()
+        count, num_heads = sizes.num_hidden_layers, sizes.num_attention_heads
+        self.layers = nn.ModuleList(InfiniLayer(settings, num_heads) for _ in range(count))
+
+    def layer(self, index: int, count: int) -> Attention:
+        layer: InfiniLayer = self.layers[index]  # type: ignore[assignment]
+        return layer
+
+
+class InfiniLayer(nn.Module, Attention):
+    """How far the heads of one layer trust the memory, `beta` [H]."""
+
+    def __init__(self, settings: Infini, num_heads: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.beta = nn.Parameter(torch.zeros(num_heads))
+
+    def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
+        local = gather(heads.q, heads.k, heads.v, queries, keys, (self.settings.view(),), position, None)
+        trust = self.beta.sigmoid()[:, None, None]
+        recalled = self.recalled(heads, keys)
+        return (trust * recalled + (1 - trust) * local).to(local.dtype)
+
+    def recalled(self, heads: Heads, keys: Places) -> Tensor:
+        """Return what the queries of `heads` recall [B, H, Q, D] of earlier segments, at least in float32."""
+        size, num_heads = self.settings.segment, heads.q.shape[1]
+        with torch.autocast(heads.q.device.type, enabled=False):
+            q, k, v = (at_least_float32(part) for part in (heads.q, heads.k, heads.v))
+            k, v = spread(positive(k), num_heads), spread(v, num_heads)
+            return recall(positive(q), k, v, segments(keys, size), size)

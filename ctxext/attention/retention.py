@@ -1,0 +1,74 @@
+"""Retention: products that decay with the distance, without a softmax.
+
+Shapes: B batch, H heads, Q queries, K keys, D head width, W hidden size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import layer_norm, silu
+
+from ctxext.kernels import linear
+from ctxext.kernels.gather import spread
+from ctxext.kernels.norm import at_least_float32
+from ctxext.refusal import check_types, require
+from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes
+
+
+@dataclass(frozen=True)
+class Retention(Attention):
+    """Multi-scale retention (Sun et al. 2023, 2307.08621, equation 8): (q . k) gamma_h^distance, normed and gated.
+
+    gamma_h = 1 - 2^(-5 - h), the distance is counted in tokens, the position turns queries and keys, each head's output
+    is normalised to mean 0 and variance 1 (`epsilon` is added to the variance) and multiplied by a learned swish gate.
+    All before in the document is seen.
+    """
+
+    epsilon: float
+
+    def __post_init__(self) -> None:
+        check_types(self, "attention")
+        require(self.epsilon > 0, f"attention.epsilon must be above 0, got {self.epsilon}")
+
+    def grown(self, sizes: Sizes, before: Attention | None) -> Attention:
+        return RetentionPart(self.epsilon, sizes)
+
+
+class RetentionPart(nn.Module, Attention):
+    """What the layers learn."""
+
+    def __init__(self, epsilon: float, sizes: Sizes) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(RetentionLayer(epsilon, sizes) for _ in range(sizes.num_hidden_layers))
+
+    def layer(self, index: int, count: int) -> Attention:
+        layer: RetentionLayer = self.layers[index]  # type: ignore[assignment]
+        return layer
+
+
+class RetentionLayer(nn.Module, Attention):
+    """The gate of one layer, `g_proj` [H D, W]."""
+
+    def __init__(self, epsilon: float, sizes: Sizes) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.g_proj = nn.Linear(sizes.hidden_size, sizes.num_attention_heads * sizes.head_dim, bias=False)
+
+    def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
+        with torch.autocast(heads.q.device.type, enabled=False):
+            q, k, v = (at_least_float32(part) for part in (heads.q, heads.k, heads.v))
+            num_heads, width = q.shape[1], q.shape[-1]
+            q, k = position.rotate(q, queries), position.rotate_keys(k, keys) * width**-0.5
+            k, v = spread(k, num_heads), spread(v, num_heads)
+            retained = linear.gather(q, k, v, log_decays(num_heads).to(q), keys.documents)
+            normal = layer_norm(retained, (width,), eps=self.epsilon)
+        gates = silu(self.g_proj(heads.x)).view(*heads.x.shape[:2], num_heads, width).transpose(1, 2)
+        return (normal * gates).to(heads.v.dtype)
+
+
+def log_decays(num_heads: int) -> Tensor:
+    """Return ln(1 - 2^(-5 - h)) for the heads h [H], double."""
+    return torch.log1p(-(2.0 ** (-5 - torch.arange(num_heads, dtype=torch.float64))))

@@ -1,0 +1,182 @@
+"""`ctxext check`: what the composition promises, shown on the network itself, without training."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ctxext.commands.extension import rows_of
+from ctxext.commands.foundation import base_members, device_of, prepared, read_base
+from ctxext.config.legality import notes
+from ctxext.config.schema import Run
+from ctxext.data.prepare import Prepared
+from ctxext.model import cost
+from ctxext.proving.finding import Finding
+from ctxext.proving.picture import CELLS, Picture, pictures
+from ctxext.proving.readings import effect
+from ctxext.proving.specimen import Specimen, members_of, specimen
+from ctxext.proving.suite import ALL, BRIEF, prove
+from ctxext.reporting import proof
+from ctxext.reporting.journal import Journal
+
+FILE = "check.json"
+BRIEF_LENGTH = 64
+"""Tokens read for what is shown before training."""
+AFFORDABLE = 3e10
+"""Floating-point operations that may be spent there to show that the method acts."""
+QUOTED = 200
+"""Characters of a document that are shown."""
+SHOWN = 3
+"""Documents of the first row that are shown."""
+
+
+class Unproved(Exception):  # noqa: N818 - not an error of the program: the composition breaks a promise
+    """A property that was promised doesn't hold."""
+
+
+def check(run: Run, folder: Path) -> None:
+    """Show the properties, the masks, the costs and the first training row of `run`; raise if a property fails."""
+    device_of(run)  # refused before anything slow
+    with Journal(folder, run.name) as journal:
+        for note in notes(run):
+            journal.say(note)
+        examined = specimen(foundation(run), members_of(run), run.base.trained_length, run.context_length)
+        findings = list(journal.watch(prove(examined), "Proving", len(ALL)))
+        journal.table(proof.proof_table(findings, grounds(run, examined)))
+        masks = pictures(examined, run.context_length)
+        scale = (
+            f"{run.context_length} tokens, {max(run.context_length // CELLS, 1)} a letter; small letters: seen in part"
+        )
+        journal.table(proof.mask_pictures(masks, scale))
+        costs = costs_of(run, examined)
+        journal.table(
+            proof.cost_table(costs, "forward, by visible pairs; training takes thrice as many", sums(examined))
+        )
+        save(folder / FILE, run, findings, masks, costs)
+        data = prepared(run, journal)
+        journal.table(proof.first_row(*opening(run, data)))
+        journal.say(str(folder / FILE))
+    demand(findings)
+
+
+def foundation(run: Run) -> Any:
+    """Return the base of `run`, or a fresh network where it would be trained from scratch, on the run's device."""
+    if run.base.path:
+        return read_base(run).to(device_of(run))
+    torch.manual_seed(run.seed)
+    return run.model.build(*base_members(run)).to(device_of(run))
+
+
+def grounds(run: Run, examined: Specimen) -> str:
+    """Return on which weights and inputs the properties were shown."""
+    weights = f"on the weights of {run.base.path}" if run.base.path else "on fresh weights"
+    learned = "; what the method learns is moved at random" if len(getattr(examined.network, "learned", ())) else ""
+    return f"{weights}{learned}; {examined.length} tokens at once"
+
+
+def costs_of(run: Run, examined: Specimen) -> list[dict[str, float | None]]:
+    """Return what the network costs at each evaluated length."""
+    network, measured = examined.network, measured_lengths(examined)
+    growth = cost.cache_bytes_per_token(network)
+    rows: list[dict[str, float | None]] = []
+    for length in run.evaluation.lengths:
+        with examined.training("training"):
+            kept = cost.activation_bytes(network, length, measured)
+        rows.append(
+            {
+                "length": length,
+                "flops_per_token": cost.flops_per_token(network, length),
+                "mask_density": cost.mask_density(network, length),
+                "cache_bytes_per_token": growth,
+                "activation_bytes": kept,
+            }
+        )
+    return rows
+
+
+def measured_lengths(examined: Specimen) -> tuple[int, int]:
+    """Return two lengths at which activations are measured, where it can be beyond the trained one."""
+    longest = examined.length
+    shortest = max(longest // 2, 1) if longest <= examined.trained_length else (examined.trained_length + longest) // 2
+    return shortest, longest
+
+
+def sums(examined: Specimen) -> list[str]:
+    """Return what the network weighs, and how its parts were counted, in sentences."""
+    network = examined.network
+    weights, added = proof.in_bytes(cost.weight_bytes(network)), proof.in_bytes(cost.optimiser_bytes(network))
+    lines = [f"{cost.parameter_count(network):,} parameters, {weights}; gradients and AdamW add {added} in training"]
+    if not cost.is_counted_by_views(network):
+        rule = f"{type(network.attention).__name__} gathers by a rule of its own"
+        lines.append(f"{rule}; counted as if it computed every pair that the mask shows")
+    return lines
+
+
+def opening(run: Run, data: Prepared) -> tuple[list[tuple[str, str]], str]:
+    """Return the documents of the first training row of `run`, each told and quoted, and what the row is."""
+    batch = rows_of(run, data).batch(0, 1)
+    documents = torch.zeros_like(batch.tokens[0]) if batch.documents is None else batch.documents[0]
+    numbers = torch.unique(documents).tolist()
+    lines = []
+    for number in numbers[:SHOWN]:
+        inside = (documents == number).nonzero()[:, 0]
+        text = data.tokenizer.decode(batch.tokens[0, inside].tolist())[:QUOTED]
+        columns, places = spans(inside.tolist()), spans(batch.positions[0, inside].tolist())
+        lines.append((f"document {number}: columns {columns}, positions {places}", repr(text)[1:-1]))
+    targets = int((batch.weights > 0).sum())
+    counted = f"{len(numbers)} document{'s' * (len(numbers) > 1)}"
+    return lines, f"{batch.samples[0]}: {batch.tokens.shape[1]} tokens of {counted}, {targets} of them targets"
+
+
+def spans(numbers: Sequence[int]) -> str:
+    """Return the rising `numbers` as at most three runs."""
+    breaks = [index for index in range(1, len(numbers)) if numbers[index] != numbers[index - 1] + 1]
+    edges = list(zip([0, *breaks], [*breaks, len(numbers)], strict=True))
+    told = [f"{numbers[first]}-{numbers[last - 1]}" for first, last in edges[:3]]
+    return ", ".join(told) + ", ..." * (len(edges) > 3)
+
+
+def save(path: Path, run: Run, findings: Sequence[Finding], masks: Sequence[Picture], costs: Sequence[Any]) -> None:
+    """Write what was shown of `run` into `path`; a number that isn't finite is absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    finite = [
+        finding if finding.measured is None or math.isfinite(finding.measured) else replace(finding, measured=None)
+        for finding in findings
+    ]
+    members = {slot: repr(getattr(run, slot)) for slot in ("model", "position", "mask", "attention")}
+    shown = {
+        "schema": 1,
+        "run": {"name": run.name, "seed": run.seed, "base": run.base.path or "none", **members},
+        "findings": [asdict(finding) for finding in finite],
+        "masks": [asdict(mask) for mask in masks],
+        "cost": list(costs),
+    }
+    path.write_text(json.dumps(shown, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def demand(findings: Sequence[Finding]) -> None:
+    """Raise if one of `findings` is that a property doesn't hold."""
+    failed = [f"{finding.name}: {finding.words}" for finding in findings if finding.holds is False]
+    if failed:
+        raise Unproved("; ".join(failed))
+
+
+def prove_in_brief(base: Any, run: Run, journal: Journal) -> None:
+    """Show on the weights of `base`, before training, what costs little; raise if it doesn't hold."""
+    started = time.perf_counter()
+    examined = specimen(base, members_of(run), run.base.trained_length, run.context_length)
+    findings = list(prove(examined.shortened(BRIEF_LENGTH), BRIEF))
+    demand(findings)
+    acts = ""
+    if 2 * cost.flops_per_token(examined.network, examined.length) * examined.length <= AFFORDABLE:
+        acts = f"; {effect(examined).words}"
+    seconds = time.perf_counter() - started
+    names = " and ".join(finding.name for finding in findings)
+    journal.say(f"check  {names} hold{acts} ({seconds:.1f} s; ctxext check shows the rest)")

@@ -1,0 +1,57 @@
+"""What a search asks of a network: how well it predicts held-out text at a length, and the answers of look-ups.
+
+Shapes: N windows, L tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+
+from ctxext.evaluation.language import Windows, score_length
+from ctxext.evaluation.reader import Model, WholeReader
+from ctxext.tasks import passkey
+from ctxext.tasks.passkey import Sample
+
+
+def unseen_prompts(seed: int, length: int, count: int, encode: Callable[[str], list[int]]) -> list[Sample]:
+    """Return `count` passkey prompts of `length` tokens, spread evenly over the depths, and none of evaluation's.
+
+    Evaluation draws its own from seed 0. A `length` without room for fact, question and answer is refused.
+    """
+    return [passkey.sample(seed + 1, length, (index + 0.5) / count, index, encode) for index in range(count)]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The mean nll in nats a token of the last `scored_tokens` of `windows`, and of the right answers of `prompts`."""
+
+    windows: Windows
+    scored_tokens: int
+    prompts: list[Sample]
+    batch_tokens: int
+
+    def text(self, model: Model) -> float:
+        """Return the mean nll of the windows' last tokens under `model`."""
+        windows = self.windows
+        reader = WholeReader(model, self.batch_tokens)
+        scored = score_length(reader, windows, windows.tokens.shape[1], self.scored_tokens)
+        return float(scored.nll.sum() / scored.counts.sum())
+
+    def lookup(self, model: Model) -> float:
+        """Return the mean over the prompts of the mean nll of the right answer's tokens under `model`."""
+        reader = WholeReader(model, self.batch_tokens)
+        means: list[float] = []
+        for room, alike in groupby(sorted(self.prompts, key=shape), key=shape):  # rows of one batch are equally long
+            rows = torch.tensor([sample.prompt + sample.answers[0] for sample in alike])
+            nll, _ = reader.score(rows, room[1])
+            means += nll.double().mean(dim=1).tolist()
+        return sum(means) / len(means)
+
+
+def shape(sample: Sample) -> tuple[int, int]:
+    """Return the lengths of the prompt of `sample` and of its right answer."""
+    return len(sample.prompt), len(sample.answers[0])

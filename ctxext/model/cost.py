@@ -1,0 +1,147 @@
+"""What a network costs: products, the pairs that its masks show, and what is kept, counted and not timed.
+
+Shapes: B rows, S tokens, Q queries, K keys, H heads.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ctxext.attention.softmax import Softmax
+from ctxext.seams import Mask, Places, View
+
+SAMPLED = 1024
+"""Queries whose visible keys are counted, spread evenly; a text of at most so many tokens is counted whole."""
+AT_ONCE = 64
+
+
+def views_of(mask: Mask, attention: object) -> tuple[View, ...]:
+    """Return the views of `mask` as `attention` scores them; the mask's own where it has a rule of its own."""
+    return attention.views(mask) if isinstance(attention, Softmax) else mask.views()
+
+
+def is_counted_by_views(network: Any) -> bool:
+    """Return whether every mechanism of `network` computes what its views show; others are counted as if they did."""
+    return all(isinstance(attention, Softmax) for _, _, attention in getattr(network, "members", ()))
+
+
+def queries_at(keys: Places, columns: Tensor) -> Places:
+    """Return the queries among `keys`, of one row of one document, that stand at `columns` [Q]."""
+    positions, ordinals, lengths = (part[:, columns] for part in (keys.positions, keys.ordinals, keys.lengths))
+    return Places(keys.columns[columns], positions, None, ordinals, lengths)
+
+
+@torch.no_grad()
+def mean_visible(views: tuple[View, ...], length: int, device: torch.device) -> float:
+    """Return how many keys a query sees over all `views`, the mean of queries and heads of `length` tokens."""
+    keys = Places.of(torch.arange(length, device=device)[None])
+    columns = torch.linspace(0, length - 1, min(length, SAMPLED), device=device).round().long()
+    total = 0.0
+    for some in torch.split(columns, AT_ONCE):
+        queries = queries_at(keys, some)
+        total += sum(float(view.visible(queries, keys).sum(dim=-1).double().mean(dim=(0, 1)).sum()) for view in views)
+    return total / len(columns)
+
+
+def visible_in_layers(network: Any, length: int) -> list[float]:
+    """Return for each layer of `network` how many keys a query sees in the mean; nothing for one without heads."""
+    counted: list[tuple[tuple[Any, Any], float]] = []
+    means = []
+    for _, mask, attention in getattr(network, "members", ()):
+        known = next((mean for pair, mean in counted if pair == (mask, attention)), None)
+        if known is None:
+            known = mean_visible(views_of(mask, attention), length, network.unembedding[0].device)
+            counted.append(((mask, attention), known))
+        means.append(known)
+    return means
+
+
+def mask_density(network: Any, length: int) -> float | None:
+    """Return which share of all length x length pairs is visible, the mean of the layers; None without heads."""
+    means = visible_in_layers(network, length)
+    return sum(means) / len(means) / length if means else None
+
+
+def matrix_weights(network: Any) -> int:
+    """Return how many weights of `network` every token is multiplied with, those of the unembedding among them."""
+    unembedding: Tensor = network.unembedding[0]
+    count = unembedding.numel()
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.LSTM):
+            matrices = (part for part in module.parameters(recurse=False) if part.dim() == 2)
+            count += sum(part.numel() for part in matrices if part is not unembedding)
+    return count
+
+
+def flops_per_token(network: Any, length: int) -> float:
+    """Return the floating-point operations of a token's forward pass in a text of `length` tokens.
+
+    Two for each weight that it is multiplied with, and 4 x heads x head width for each visible key of each layer: what
+    is needed, which is less than what a dense kernel computes. Training takes three times as many.
+    """
+    pairs = sum(visible_in_layers(network, length))
+    sizes = getattr(network.geometry, "sizes", None)
+    width = 0 if sizes is None else sizes.num_attention_heads * sizes.head_dim
+    return 2.0 * matrix_weights(network) + 4.0 * width * pairs
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return how many parameters `network` has, shared ones counted once."""
+    return sum(part.numel() for part in network.parameters())
+
+
+def weight_bytes(network: nn.Module) -> int:
+    """Return the bytes of the parameters of `network`."""
+    return sum(part.numel() * part.element_size() for part in network.parameters())
+
+
+def optimiser_bytes(network: nn.Module) -> int:
+    """Return the bytes that training adds to the parameters of `network`: gradients and AdamW's two moments."""
+    return 3 * sum(part.numel() * part.element_size() for part in network.parameters() if part.requires_grad)
+
+
+@torch.no_grad()
+def cache_bytes_per_token(network: Any) -> float:
+    """Return by how many bytes the cache of `network` grows with each token; 0 where its state has a fixed size."""
+    sizes = []
+    for count in (1, 2):
+        cache, tokens = network.new_cache(), torch.zeros(1, count, dtype=torch.int64)
+        tokens = tokens.to(network.unembedding[0].device)
+        network.hidden(tokens, torch.arange(count, device=tokens.device)[None], cache=cache)
+        kept = [part for layer in getattr(cache, "layers", []) for part in layer]
+        sizes.append(sum(part.numel() * part.element_size() for part in kept))
+    return float(sizes[1] - sizes[0])
+
+
+def saved_bytes(network: Any, length: int) -> int:
+    """Return the bytes that the forward pass of `network` keeps for the backward one, for a row of `length` tokens."""
+    weights = {part.untyped_storage().data_ptr() for part in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def keep(part: Tensor) -> Tensor:
+        storage = part.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return part
+
+    tokens = torch.zeros(1, length, dtype=torch.int64, device=network.unembedding[0].device)
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda part: part):
+        # The result keeps the graph, so that no address is given twice.
+        hidden = network.hidden(tokens, torch.arange(length, device=tokens.device)[None])
+    total = sum(kept.values())
+    del hidden
+    return total
+
+
+def activation_bytes(network: Any, length: int, measured: tuple[int, int]) -> float:
+    """Return an estimate of `saved_bytes` at `length`, from what is kept at the two `measured` lengths.
+
+    Parts that grow with the length and with its square are told apart; the loss, which holds few logits, is left out.
+    """
+    short, long = measured
+    each_short, each_long = (saved_bytes(network, count) / count for count in measured)
+    slope = max((each_long - each_short) / (long - short), 0.0)
+    return length * (each_short + slope * (length - short))

@@ -1,0 +1,1 @@
+"""Proofs: what a composition promises, shown on the network itself before it is trained."""

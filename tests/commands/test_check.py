@@ -1,0 +1,175 @@
+"""`ctxext check`, for every overlay, and the part of it that comes before training."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from ctxext import cli
+from ctxext.commands import check as command
+from ctxext.commands.check import Unproved, check, demand, foundation, prove_in_brief, spans
+from ctxext.commands.train import train
+from ctxext.config.folders import option_files
+from ctxext.config.schema import Run
+from ctxext.model.geometry import DecoderGeometry, LstmGeometry, VanillaGeometry
+from ctxext.proving.finding import Finding
+from ctxext.proving.specimen import Specimen, members_of, specimen
+from ctxext.proving.suite import prove
+from ctxext.reporting.journal import Journal
+
+SMALL = ("base=none", "base.trained_length=16", "evaluation.scored_tokens=4")
+LENGTHS = ("context_length=64", "evaluation.lengths=[16,32,64]")
+GEOMETRY = (
+    "model.vocab_size=67",
+    "model.hidden_size=32",
+    "model.intermediate_size=40",
+    "model.num_hidden_layers=2",
+    "model.num_attention_heads=4",
+    "model.num_key_value_heads=2",
+    "model.head_dim=8",
+)
+OTHERS = {LstmGeometry: LstmGeometry(67, 8, 12, 1), VanillaGeometry: VanillaGeometry(67, 32, 40, 2, 4, 1e-5)}
+
+
+def small(path: Path, built: Callable[..., Run]) -> Run:
+    """Return a run of a few thousand weights with the overlay in `path`, at lengths in which its method acts."""
+    text = path.read_text(encoding="utf-8")
+    # An overlay that follows the trained length has no use for another.
+    lengths = () if "\ncontext_length:" in text else LENGTHS
+    words = [f"+method={path.stem}", *SMALL, *lengths]
+    if "override /model:" in text:
+        run = built(*words)
+        return replace(run, model=OTHERS.get(type(run.model), run.model))
+    return built(*words, *GEOMETRY)
+
+
+def broken(specimen: Specimen) -> Finding:
+    """Find that nothing holds."""
+    return Finding("causality", False, float("inf"), "outputs see later ones")
+
+
+@pytest.mark.parametrize("path", option_files("method"), ids=lambda path: path.stem)
+def test_every_overlay_is_proved(path: Path, built: Callable[..., Run]) -> None:
+    run = small(path, built)
+    examined = specimen(foundation(run), members_of(run), run.base.trained_length, run.context_length)
+    findings = list(prove(examined))
+    demand(findings)
+    assert sum(finding.holds is True for finding in findings) >= 5
+    extends = {finding.name: finding.holds for finding in findings}["effect"]
+    assert extends is True or not examined.extends
+
+
+def test_it_shows_and_keeps_what_it_found_and_trains_nothing(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(tiny("+method=yarn", "mask=sliding_window", "mask.window=24"), tmp_path / "run")
+
+    said = capsys.readouterr().out
+    assert all(title in said for title in ("PROPERTIES", "MASK", "COST", "FIRST ROW"))
+    assert said.count("✓") == 12
+    kept = json.loads((tmp_path / "run" / "check.json").read_text(encoding="utf-8"))
+    assert {finding["name"]: finding["holds"] for finding in kept["findings"]}["frequencies"] is True
+    assert [row["length"] for row in kept["cost"]] == [16, 32, 64, 192]
+    assert kept["masks"][0]["lines"][-1].endswith("A" * 12)
+    assert kept["run"]["position"].startswith("Yarn(")
+    assert not (tmp_path / "cache" / "bases").exists()
+
+
+def test_the_first_row_is_told_with_its_documents_and_positions(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(tiny(), tmp_path / "apart")
+    apart = capsys.readouterr().out
+    check(tiny("mask=causal"), tmp_path / "one")
+    one = capsys.readouterr().out
+
+    assert "document 0: columns 0-" in apart
+    assert "document 0: columns 0-63, positions 0-63" in one
+    assert "64 tokens of 1 document, " in one
+
+
+def test_a_recurrent_network_promises_less_and_is_shown_too(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(replace(tiny(), model=LstmGeometry(300, 16, 24, 1)), tmp_path)
+    said = capsys.readouterr().out
+    assert "✗" not in said
+    assert "MASK" not in said
+
+
+def test_a_property_that_fails_ends_it_after_all_was_shown_and_kept(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "prove", lambda examined: prove(examined, (broken,)))
+    with pytest.raises(Unproved, match="causality: outputs see later ones"):
+        check(tiny(), tmp_path)
+    said = capsys.readouterr().out
+    assert ("✗" in said, "FIRST ROW" in said) == (True, True)
+    (kept,) = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))["findings"]
+    assert (kept["holds"], kept["measured"]) == (False, None)
+
+
+def test_the_program_ends_with_1_where_a_property_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuted(run: Run, folder: Path) -> None:
+        demand([Finding("shift", None, None, "declared"), Finding("causality", False, 1.0, "outputs see later ones")])
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "check", refuted)
+    monkeypatch.setattr(sys, "argv", ["ctxext", "check", "+method=yarn"])
+    assert cli.main() == 1
+    assert capsys.readouterr().err == "ctxext: Unproved: causality: outputs see later ones\n"
+
+
+def test_training_begins_with_the_brief_part_and_one_line(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tiny("+method=rope_interp")
+    base = foundation(run)
+    before = {name: part.clone() for name, part in base.state_dict().items()}
+    torch.manual_seed(7)
+    drawn = torch.rand(1)
+    torch.manual_seed(7)
+    with Journal(tmp_path, "run") as journal:
+        prove_in_brief(base, run, journal)
+
+    assert torch.equal(torch.rand(1), drawn)
+    assert all(torch.equal(part, before[name]) for name, part in base.state_dict().items())
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("check  causality and cache hold; outputs at 64 tokens differ from the base's")
+
+
+def test_training_is_refused_where_the_brief_part_fails(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "BRIEF", (broken,))
+    with pytest.raises(Unproved, match="causality"):
+        train(tiny(), tmp_path)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_without_training_nothing_is_asked_before_it(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "BRIEF", (broken,))
+    train(tiny("trainer.steps=0", "evaluation.lengths=[16,32]", "evaluation.subjects=[base]"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [([0, 1, 2], "0-2"), ([0, 5, 6], "0-0, 5-6"), ([0, 2, 4, 6, 8], "0-0, 2-2, 4-4, ...")],
+)
+def test_numbers_are_told_as_runs(numbers: list[int], told: str) -> None:
+    assert spans(numbers) == told
+
+
+def test_fresh_weights_are_those_of_the_seed_and_of_the_base_without_the_method(tiny: Callable[..., Run]) -> None:
+    one, two = (foundation(tiny("+method=yarn")) for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
+    assert isinstance(one.geometry, DecoderGeometry)
+    assert type(one.position).__name__ == "Rope"

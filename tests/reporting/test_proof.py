@@ -1,0 +1,78 @@
+"""What `check` shows, on a console."""
+
+import io
+from dataclasses import dataclass
+
+import pytest
+from rich.console import Console, RenderableType
+
+from ctxext.reporting.blocks import DASH
+from ctxext.reporting.proof import cost_table, first_row, in_bytes, mask_pictures, proof_table, scaled
+
+
+@dataclass(frozen=True)
+class Found:
+    name: str
+    holds: bool | None
+    measured: float | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    lines: tuple[str, ...]
+    words: str
+
+
+def printed(renderable: RenderableType, width: int = 100) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(renderable)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+
+def test_a_property_has_its_mark_its_number_and_its_words():
+    findings = [
+        Found("causality", True, 0.0, "no output sees a later token"),
+        Found("shift", None, None, "the network reads no positions"),
+        Found("cache", False, 0.12345, "another reading"),
+    ]
+    title, *lines = printed(proof_table(findings, "on fresh weights"))
+    assert title == "PROPERTIES  on fresh weights"
+    assert lines[0].split(maxsplit=3) == ["✓", "causality", "0", "no output sees a later token"]
+    assert lines[1].split(maxsplit=2) == [DASH, "shift", "the network reads no positions"]
+    assert lines[2].split(maxsplit=3) == ["✗", "cache", "0.12", "another reading"]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_pictures_stand_two_side_by_side_and_no_line_is_cut(width):
+    pictures = [Drawn(("A" * 32, "." * 32), f"layer {number}: A as they stand") for number in range(3)]
+    lines = printed(mask_pictures(pictures, "1024 tokens"), width)
+    assert "A" * 32 + "   " + "A" * 32 in lines
+    assert sum(line.count("." * 32) for line in lines) == 3
+    assert printed(mask_pictures([], "nothing")) == []
+
+
+def test_costs_stand_by_length_and_what_is_missing_is_a_dash():
+    row = {"length": 1024, "flops_per_token": 9.57e6, "mask_density": 0.5, "activation_bytes": 87.1e6}
+    rows = [row | {"cache_bytes_per_token": 8192.0}, row | {"cache_bytes_per_token": 0.0, "mask_density": None}]
+    lines = printed(cost_table(rows, "forward", ["3,740,928 parameters"]))
+    assert lines[2].split() == ["1,024", "9.57M", "0.500", "8.4", "MB", "87.1", "MB"]
+    assert lines[3].split() == ["1,024", "9.57M", DASH, DASH, "87.1", "MB"]
+    assert lines[4].strip() == "3,740,928 parameters"
+
+
+def test_the_first_row_is_told_and_quoted():
+    lines = printed(first_row([("document 0: columns 0-9", "Fellow citizens")], "text/1: 10 tokens"))
+    assert lines == ["FIRST ROW  text/1: 10 tokens", " document 0: columns 0-9", "   Fellow citizens"]
+
+
+@pytest.mark.parametrize(("number", "text"), [(999, "999"), (9.57e6, "9.57M"), (1e15, "1P")])
+def test_numbers_are_shortened(number, text):
+    assert scaled(number, 1000) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(12, "12 B"), (8192, "8.19 kB"), (87.1e6, "87.1 MB"), (1.43e9, "1.43 GB")]
+)
+def test_bytes_have_their_unit(number, text):
+    assert in_bytes(number) == text
