@@ -79,7 +79,7 @@ STAGES = {
         "ctxext.commands.search:search",
         (
             "ctxext search",
-            "ctxext search context_length=2048 search.objective=text search.iterations=20",
+            "ctxext search context_length=2048 search.objective=both search.iterations=20",
             "ctxext search -m search.objective=text,lookup,both",
         ),
         method="longrope",

@@ -135,3 +135,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for seam in SEAMS:
         if f"each_{seam}" in metafunc.fixturenames:
             metafunc.parametrize(f"each_{seam}", members(seam).values(), ids=members(seam).keys())
+
+
+@pytest.fixture
+def members_of() -> Callable[[str], dict[str, Any]]:
+    """Return a function from a seam to its members by their options' names."""
+    return members

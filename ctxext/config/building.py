@@ -2,17 +2,21 @@
 
 import dataclasses
 import importlib
+import re
 import typing
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ctxext.config.folders import SLOTS, option_of, options, targets
+from ctxext.config.folders import SLOTS, option_of, options, options_with, targets
 from ctxext.config.lengths import register
 from ctxext.config.mistakes import sentence, shown, takes_no
 from ctxext.config.schema import Run, check_scalars
 from ctxext.refusal import Refusal, fits, require, spelt
+
+NEUTRAL = {"position": "rope", "mask": "document", "attention": "softmax"}
+"""The options of the seams that fit every model."""
 
 
 def build(config: DictConfig) -> Run:
@@ -21,6 +25,7 @@ def build(config: DictConfig) -> Run:
     try:
         unresolved: Any = OmegaConf.to_container(config, resolve=False)
         classes = {slot: checked_class(slot, unresolved.get(slot)) for slot in SLOTS}
+        check_borrowed(unresolved)
         settings = OmegaConf.merge(OmegaConf.structured(Run), OmegaConf.to_container(config, resolve=True))
         for missing in sorted(OmegaConf.missing_keys(settings)):
             raise Refusal(f"{missing} has no value; add {missing}=VALUE")
@@ -92,10 +97,20 @@ def check_keys(slot: str, plain: dict[str, Any], member: Any) -> None:
     for key, value in plain.items():
         if key != "_target_":
             if key not in known:
-                raise Refusal(takes_no(slot, plain["_target_"], key, known))
+                raise Refusal(takes_no(slot, plain, key, known))
             check_value(f"{slot}.{key}", value, hints[key])
     for key in known:
-        require(key in plain, f"{slot}.{key} is missing; {slot}={option_of(slot, plain['_target_'])} needs it")
+        require(key in plain, f"{slot}.{key} is missing; {slot}={option_of(slot, plain)} needs it")
+
+
+def check_borrowed(plain: dict[str, Any]) -> None:
+    """Refuse a seam of the unresolved config `plain` that reads a size which other models have, and this one hasn't."""
+    for slot, nearest in NEUTRAL.items():
+        for key in re.findall(r"\$\{model\.(\w+)\}", str(plain[slot])):
+            if key not in plain["model"] and options_with("model", key):
+                lacking = f"model={option_of('model', plain['model'])} hasn't"
+                reads = f"{slot}={option_of(slot, plain[slot])} reads model.{key}"
+                raise Refusal(f"{reads}, which {lacking}; use model=tiny, or {slot}={nearest}")
 
 
 def check_value(path: str, value: object, hint: object) -> None:

@@ -1,11 +1,12 @@
 """Where the option files lie, and what their names and first lines say; read as text, so that no import is needed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGED, CHECKOUT = Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf"
 CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else CHECKOUT
@@ -79,9 +80,32 @@ def targets_in(slot: str, own: Path | None) -> dict[str, str]:
     return found
 
 
-def option_of(slot: str, target: object) -> str:
-    """Return the option of `slot` that names the class `target`, or `target` itself where none does."""
-    return next((option for option, named in targets(slot).items() if named == target), str(target))
+def option_of(slot: str, settings: Mapping[str, object]) -> str:
+    """Return the option of `slot` that names the class in `_target_` of `settings`, or the class where none does.
+
+    Of several it is the one whose file agrees with most of the `settings`.
+    """
+    target = settings.get("_target_")
+    same = [option for option, named in targets(slot).items() if named == target]
+    if len(same) < 2:
+        return same[0] if same else str(target)
+    return max(same, key=lambda option: agreement(option_file(slot, option), settings))
+
+
+def agreement(path: Path, settings: Mapping[str, object]) -> int:
+    """Return how many of the `settings` stand in the option file `path` as they are."""
+    from omegaconf import OmegaConf
+
+    written: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    return len([key for key, value in written.items() if key in settings and settings[key] == value])
+
+
+def trained(slot: str, option: str) -> str:
+    """Return what the file of the `option` of `slot` says of training, or nothing."""
+    if option not in options(slot):
+        return ""
+    line = re.search(r"^# trained: (.+)$", option_file(slot, option).read_text(encoding="utf-8"), re.MULTILINE)
+    return line[1] if line else ""
 
 
 def options_with(slot: str, key: str) -> list[str]:

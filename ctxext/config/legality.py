@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 
-from ctxext.config.rules import bases, lengths, masks, matrix, mechanisms, scales
+from ctxext.config.rules import bases, layers, lengths, masks, matrix, mechanisms, scales
 from ctxext.config.rules.lengths import check_factor
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
@@ -12,8 +12,22 @@ __all__ = ["check", "check_factor", "notes"]
 
 Said = Callable[[Run], Iterator[str]]
 # What the weights bear comes first: a sentence on the rest would be of no use.
-RULES: tuple[Said, ...] = (*bases.RULES, *matrix.RULES, *masks.RULES, *mechanisms.RULES, *lengths.RULES)
-REMARKS: tuple[Said, ...] = (*lengths.REMARKS, *matrix.REMARKS, *mechanisms.REMARKS, *scales.REMARKS)
+RULES: tuple[Said, ...] = (
+    *bases.RULES,
+    *layers.RULES,
+    *matrix.RULES,
+    *masks.RULES,
+    *mechanisms.RULES,
+    *lengths.RULES,
+)
+REMARKS: tuple[Said, ...] = (
+    *bases.REMARKS,
+    *lengths.REMARKS,
+    *matrix.REMARKS,
+    *masks.REMARKS,
+    *mechanisms.REMARKS,
+    *scales.REMARKS,
+)
 
 
 def check(run: Run) -> None:

@@ -2,10 +2,11 @@
 
 import re
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 
 from ctxext.config.folders import GROUPS, option_of, options_with
@@ -41,13 +42,13 @@ def shown(value: object) -> str:
     return "null" if value is None else repr(value)
 
 
-def takes_no(slot: str, target: object, key: str, known: Sequence[str]) -> str:
-    """Return that the class `target` in `slot`, which knows the keys `known`, has no `key`, and which option has."""
+def takes_no(slot: str, plain: Mapping[str, object], key: str, known: Sequence[str]) -> str:
+    """Return that the class of the config `plain` in `slot`, with keys `known`, has no `key`, and which option has."""
     likely, others = nearest(key, known), options_with(slot, key)
     if not likely and others:
         *first, last = others
         likely = f"; drop it, or use {slot}={', '.join(first)}{' or ' if first else ''}{last}"
-    return f"{slot}.{key}: {slot}={option_of(slot, target)} takes no {key!r}{likely}"
+    return f"{slot}.{key}: {slot}={option_of(slot, plain)} takes no {key!r}{likely}"
 
 
 def unread(error: Any, words: Sequence[str]) -> str:
@@ -73,7 +74,8 @@ def no_key(error: Any, words: Sequence[str]) -> str:
     path, key, parent = str(error.full_key), str(error.key), error.parent_node
     known = [str(name) for name in parent or () if name != "_target_"]
     if parent is not None and "_target_" in parent and "." in path:
-        return takes_no(path.split(".")[0], parent._get_node("_target_")._value(), key, known)
+        plain: Any = OmegaConf.to_container(parent, resolve=False)
+        return takes_no(path.split(".")[0], plain, key, known)
     if path.startswith("hydra"):
         return f"{path}: no such key{nearest(key, known)}"
     if "." not in path:

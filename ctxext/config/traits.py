@@ -24,8 +24,13 @@ ROWS = 16
 
 def option(run: Run, slot: str) -> str:
     """Return the option of `run` that fills `slot`."""
-    member = type(getattr(run, slot))
-    return option_of(slot, f"{member.__module__}.{member.__qualname__}")
+    return named(slot, getattr(run, slot))
+
+
+def named(slot: str, member: object) -> str:
+    """Return the option of `slot` that stands for `member`."""
+    kind = type(member)
+    return option_of(slot, {"_target_": f"{kind.__module__}.{kind.__qualname__}", **vars(member)})
 
 
 def chosen(run: Run, slot: str) -> str:
@@ -47,17 +52,20 @@ def longest(run: Run) -> int:
 
 def in_layers(run: Run, member: Any) -> list[Any]:
     """Return `member` as it acts in the layers of the model, like ones once; what it learns is narrow."""
-    sizes = replace(sizes_of(run), hidden_size=8)
-    with torch.random.fork_rng(devices=[]):
-        grown = member.grown(sizes, None)
-    if isinstance(grown, nn.Module):
-        grown.requires_grad_(False)
+    part, count = grown(run, member), sizes_of(run).num_hidden_layers
     found: list[Any] = []
-    for index in range(sizes.num_hidden_layers):
-        layer = grown.layer(index, sizes.num_hidden_layers)
+    for index in range(count):
+        layer = part.layer(index, count)
         if layer not in found:
             found.append(layer)
     return found
+
+
+def grown(run: Run, member: Any) -> Any:
+    """Return `member` with what it learns in the model of `run`, made narrow, without touching the run's draws."""
+    with torch.random.fork_rng(devices=[]):
+        part = member.grown(replace(sizes_of(run), hidden_size=8), None)
+    return part.requires_grad_(False) if isinstance(part, nn.Module) else part
 
 
 def sizes_of(run: Run) -> Sizes:
@@ -90,13 +98,23 @@ def moves(view: View, queries: Places, keys: Places) -> bool:
     return bool((is_moved & view.visible(queries, keys)).any())
 
 
+def added(views: Sequence[View], queries: Places, keys: Places) -> Tensor:
+    """Return what `views` add to the logits of the pairs that they see [1 or B, 1 or H, Q, K], 0 elsewhere."""
+    total = torch.zeros(())
+    for view in views:
+        if view.weigh is not None:
+            total = total + view.weigh(queries, keys).where(view.visible(queries, keys), 0)
+    return total
+
+
 def shows_all(views: Sequence[View], queries: Places, keys: Places) -> bool:
     """Return whether `views` show `queries` their whole past among `keys`, each pair as it is."""
     seen = torch.zeros((), dtype=torch.bool)
     for view in views:
         seen = seen | view.visible(queries, keys)
     whole = bool((seen == (distances(queries, keys) >= 0)).all())
-    return whole and not any(moves(view, queries, keys) or view.weigh is not None for view in views)
+    is_moved = any(moves(view, queries, keys) for view in views)
+    return whole and not is_moved and not added(views, queries, keys).any()
 
 
 @torch.no_grad()
@@ -104,6 +122,12 @@ def hides(run: Run, length: int) -> bool:
     """Return whether the mask of `run` reads a text of `length` tokens in another way than the whole past would."""
     places = end_of(length)
     return not all(shows_all(mask.views(), *places) for mask in in_layers(run, run.mask))
+
+
+def narrows(run: Run) -> bool:
+    """Return whether training narrows the mask of `run` even while it hides nothing: then its penalty alone does."""
+    penalty = grown(run, run.mask).penalty()
+    return run.trainer.steps > 0 and penalty is not None and float(penalty) > 0
 
 
 @torch.no_grad()
@@ -138,7 +162,8 @@ def differs(attention: Any, mask: Mask, queries: Places, keys: Places) -> bool:
     scale = attention.scale(queries, keys, views)
     is_scaled = scale is not None and bool((scale != 1).any())
     moved = [sum(moves(view, queries, keys) for view in part) for part in (views, mask.views())]
-    return is_scaled or moved[0] != moved[1] or any(view.weigh is not None for view in views)
+    is_weighed = bool((added(views, queries, keys) != added(mask.views(), queries, keys)).any())
+    return is_scaled or is_weighed or moved[0] != moved[1]
 
 
 @torch.no_grad()

@@ -22,8 +22,9 @@ from ctxext.refusal import Refusal
 from ctxext.searching.trace import Trace
 
 SHORT = """
-    +method=longrope search.documents=2 search.prompts=2 search.population=4 search.parents=3 search.iterations=2
-    search.mutations=2 search.crossovers=1 dataset.validation_share=0.1
+    +method=longrope search.objective=both search.documents=2 search.scored_tokens=16 search.prompts=2
+    search.population=4 search.parents=3 search.iterations=2 search.mutations=2 search.crossovers=1
+    dataset.validation_share=0.1
 """.split()  # noqa: SIM905
 FILES = ("candidates.jsonl", "search.jsonl", "position/longrope_found.yaml", "method/longrope_found.yaml")
 Tiny = Callable[..., Run]

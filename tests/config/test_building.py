@@ -123,3 +123,10 @@ def test_a_key_that_an_own_option_file_forgot_is_named(composed: Callable[..., D
         del config.position["beta_fast"]
     with pytest.raises(Refusal, match=r"position\.beta_fast is missing; position=yarn needs it"):
         build(config)
+
+
+@pytest.mark.parametrize("nearest", ["model=tiny", "position=rope"])
+def test_what_is_near_a_position_that_reads_a_size_of_other_models_is_legal(
+    nearest: str, built: Callable[..., Run]
+) -> None:
+    assert built("+method=vanilla", "position=longrope", nearest)

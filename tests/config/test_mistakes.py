@@ -17,6 +17,16 @@ WRONG = [
     ("evaluation.tasks=[passkye]", "did you mean 'passkey'?"),
     ("position=yarn position.facter=4", "position.facter: position=yarn takes no 'facter'; did you mean 'factor'?"),
     ("position=yarn +position.facter=4", "position.facter: position=yarn takes no 'facter'; did you mean 'factor'?"),
+    ("mask=layered_chunks mask.chunk=4", "mask.chunk: mask=layered_chunks takes no 'chunk'"),
+    ("mask=layered_chunks +mask.chunk=4", "mask.chunk: mask=layered_chunks takes no 'chunk'"),
+    (
+        "+method=vanilla position=longrope",
+        "position=longrope reads model.head_dim, which model=vanilla hasn't; use model=tiny, or position=rope",
+    ),
+    (
+        "+method=lstm position=longrope",
+        "position=longrope reads model.head_dim, which model=lstm hasn't; use model=tiny",
+    ),
     ("position=yran", "position=yran: no such option; did you mean 'yarn'? (ctxext ls position lists all "),
     ("position=zzz", "position=zzz: no such option (alibi, "),
     ("+method=streamingllm", "+method=streamingllm: no such option; did you mean 'streaming_llm'? (ctxext ls method"),

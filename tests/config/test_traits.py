@@ -67,6 +67,36 @@ def test_a_view_moves_only_pairs_that_it_sees_and_only_against_each_other() -> N
     assert not traits.moves(View(past), queries, keys)
 
 
+def test_options_of_one_class_are_told_apart_by_their_values(built: Callable[..., Run]) -> None:
+    run = built("+method=llama4_like")
+    assert [traits.chosen(run, slot) for slot in ("model", "position", "mask", "attention")] == [
+        "model=tiny",
+        "position=rope_nope",
+        "mask=layered_chunks",
+        "attention=temperature_llama4",
+    ]
+    assert traits.chosen(built("mask=layered"), "mask") == "mask=layered"
+    assert traits.chosen(built("mask=layered_chunks", "mask.window=64"), "mask") == "mask=layered_chunks"
+
+
+@pytest.mark.parametrize(("span", "hides"), [(63, False), (62, True)])
+def test_spans_that_hold_a_text_show_all_of_it(span: int, hides: bool, small: Callable[..., Run]) -> None:
+    run = small(mask="adaptive_span")
+    run = replace(run, mask=replace(run.mask, initial_span=span))
+    assert traits.hides(run, 64) == hides
+
+
+@pytest.mark.parametrize(("trained_length", "acts"), [(64, False), (63, True)])
+def test_what_a_mask_weighs_is_not_the_attentions_doing(
+    trained_length: int, acts: bool, small: Callable[..., Run]
+) -> None:
+    run = small(mask="adaptive_span", attention="log_n")
+    wide = replace(run.mask, max_span=64, initial_span=40, ramp=64)
+    run = replace(run, mask=wide, attention=replace(run.attention, trained_length=trained_length))
+    assert traits.hides(run, 64)
+    assert traits.acts(run, run.mask) == acts
+
+
 def test_what_is_learned_is_judged_without_touching_the_runs_draws(small: Callable[..., Run]) -> None:
     run = small(position="learned")
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -87,3 +88,17 @@ def test_gradients_reach_the_parts_and_penalties_add_up():
     assert all(slope.grad.any() for slope in network.learned["position"].parameters())
     assert network.penalty().item() == 2 * 4 * 0.25
     assert built(Rope(1e4)).penalty() is None
+
+
+@pytest.mark.parametrize("slot", ["position", "mask", "attention"])
+def test_every_learned_tensor_is_a_parameter_that_the_optimiser_will_see(slot, members_of):
+    # A module that is a dataclass without fields too equals all of its kind, and parameters() leaves equals out.
+    for name, member in members_of(slot).items():
+        seams = {"position": Rope(1e4), "mask": IntraDocument(), "attention": Softmax(), slot: member}
+        network = GEOMETRY.build(**seams).train()
+        learned = [key for key in network.state_dict() if key.startswith("learned.")]
+        assert len(list(network.learned.parameters())) == len(learned), name
+        ids, penalty = torch.arange(16)[None], network.penalty()
+        (network.hidden(ids, ids).sin().sum() + (0 if penalty is None else penalty)).backward()
+        without = [key for key, value in network.named_parameters() if key in learned and value.grad is None]
+        assert not without, f"{name}: {without}"

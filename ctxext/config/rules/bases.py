@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from ctxext.attention.softmax import Softmax
+from ctxext.config.folders import trained
 from ctxext.config.schema import Run
 from ctxext.config.traits import WHOLE, chosen, option
 from ctxext.mask.document import IntraDocument
@@ -35,3 +36,13 @@ def without_attention(run: Run) -> Iterator[str]:
 
 
 RULES = (without_attention, from_scratch)
+
+
+def untrained(run: Run) -> Iterator[str]:
+    """A method that weights must get used to is of little use before they have."""
+    for slot in ("position", "mask", "attention"):
+        if run.trainer.steps == 0 and trained(slot, option(run, slot)) == "fine-tuned":
+            yield f"{chosen(run, slot)} is made for weights trained on with it, and trainer.steps=0 trains nothing"
+
+
+REMARKS = (untrained,)

@@ -6,16 +6,23 @@ from typing import Any
 from ctxext.config.folders import option_of
 from ctxext.config.lengths import quotient
 from ctxext.config.schema import Run
-from ctxext.config.traits import chosen, longest, numbers
+from ctxext.config.traits import chosen, longest, named, numbers, option
 from ctxext.refusal import Refusal, require
 from ctxext.training.settings import AS_LAID
+
+LARGER = {
+    "learned": "position=learned_interp",
+    "learned_interp": "a larger position.context_length",
+    "xpos": "a larger position.scale_base",
+}
+"""What has place for more, by position."""
 
 
 def check_factor(settings: Any) -> None:
     """Refuse the config `settings` of a run if its position would shrink the context."""
     factor, length, trained = settings.position.get("factor", 1), settings.context_length, settings.base.trained_length
     if factor < 1:
-        position = option_of("position", settings.position.get("_target_"))
+        position = option_of("position", settings.position)
         require(factor == quotient(length, trained), f"position.factor must be at least 1, got {factor}")
         raise Refusal(
             f"context_length={length} is below base.trained_length={trained}, so that position={position} would shrink"
@@ -29,7 +36,7 @@ def places(run: Run) -> Iterator[str]:
     if limit is None:
         return
     needed = {
-        "context_length": (run.context_length, "position=learned_interp"),
+        "context_length": (run.context_length, LARGER.get(option(run, "position"), "position=rope")),
         "evaluation.lengths": (run.evaluation.lengths[-1], "evaluation=within"),
     }
     if run.trainer.positions != AS_LAID:
@@ -40,12 +47,15 @@ def places(run: Run) -> Iterator[str]:
             yield f"{beyond}; use {nearest}, or at most {limit}"
 
 
+def row(run: Run) -> tuple[str, int]:
+    """Return how many tokens a row of `run` has in training, after the key that says so."""
+    is_laid = run.trainer.positions == AS_LAID
+    return ("context_length", run.context_length) if is_laid else ("base.trained_length", run.base.trained_length)
+
+
 def rows(run: Run) -> Iterator[str]:
     """A step must hold a row."""
-    is_laid = run.trainer.positions == AS_LAID
-    key, length = (
-        ("context_length", run.context_length) if is_laid else ("base.trained_length", run.base.trained_length)
-    )
+    key, length = row(run)
     batch = run.trainer.batch_tokens
     if run.trainer.steps and batch < length:
         yield f"trainer.batch_tokens={batch} must hold a row of {key}={length} tokens"
@@ -107,8 +117,7 @@ def factors(run: Run) -> Iterator[str]:
 
 def base_of(run: Run) -> str:
     """Return the option that is the base of the position of `run`."""
-    base = type(run.position.base())
-    return option_of("position", f"{base.__module__}.{base.__qualname__}")
+    return named("position", run.position.base())
 
 
 def measured(run: Run) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ctxext.config.rules.columns import RECALLING, WITHOUT_LOGITS
 from ctxext.config.schema import Run
-from ctxext.config.traits import WHOLE, acts, chosen, hides, longest, numbers, option, remaps
+from ctxext.config.traits import WHOLE, acts, chosen, hides, longest, narrows, numbers, option, remaps
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 
@@ -12,7 +12,7 @@ from ctxext.mask.sinks import Sinks
 def hiding_nothing(run: Run) -> Iterator[str]:
     """A mask must hide something of some length."""
     length = longest(run)
-    if option(run, "mask") not in WHOLE and not hides(run, length):
+    if option(run, "mask") not in WHOLE and not hides(run, length) and not narrows(run):
         yield (
             f"{numbers(run, 'mask')} sees all of every length up to {length}, so that it could have no effect;"
             " choose smaller numbers, or mask=document"
@@ -44,3 +44,13 @@ def beside_attention(run: Run) -> Iterator[str]:
 
 
 RULES = (hiding_nothing, room_for_sinks, beside_attention)
+
+
+def hiding_later(run: Run) -> Iterator[str]:
+    """A mask that hides nothing before it is trained."""
+    length = longest(run)
+    if option(run, "mask") not in WHOLE and not hides(run, length):
+        yield f"{numbers(run, 'mask')} sees all of every length up to {length} until training narrows it"
+
+
+REMARKS = (hiding_later,)

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 
-from ctxext.config.rules.columns import REGROUPING
+from ctxext.config.rules.columns import RECALLING, REGROUPING
+from ctxext.config.rules.lengths import row
+from ctxext.config.rules.matrix import kind
 from ctxext.config.schema import Run
 from ctxext.config.traits import acts, chosen, longest, numbers, option, reach, remaps
 from ctxext.mask.document import IntraDocument
+from ctxext.training.settings import AS_LAID
 
 
 def room_for_windows(run: Run) -> Iterator[str]:
@@ -38,9 +41,11 @@ def training_alone(run: Run) -> Iterator[str]:
             f"{chosen(run, 'attention')} acts in training only, and trainer.steps=0 trains nothing;"
             " take at least one step, or use attention=softmax"
         )
-    elif getattr(run.attention, "group", 0) >= 2 * run.context_length:
+        return
+    key, length = row(run)
+    if getattr(run.attention, "group", 0) >= 2 * length:
         yield (
-            f"{numbers(run, 'attention')} holds all of context_length={run.context_length} in one group, so that it"
+            f"{numbers(run, 'attention')} holds all of {key}={length} in one group, so that it"
             " could have no effect; choose smaller groups, or attention=softmax"
         )
 
@@ -50,7 +55,27 @@ def trains_only(run: Run) -> bool:
     return run.attention.in_training() is not run.attention and not acts(run, IntraDocument())
 
 
-RULES = (room_for_windows, chunks_at_factor_one, training_alone)
+def nothing_recalled(run: Run) -> Iterator[str]:
+    """A memory of segments needs a second one."""
+    length = longest(run)
+    if option(run, "attention") in RECALLING and run.attention.segment >= length:
+        yield (
+            f"{numbers(run, 'attention')} holds every length of the run, up to {length}, in one segment, so that it"
+            " recalls nothing; choose a smaller one, or attention=softmax"
+        )
+
+
+def positions_of_its_own(run: Run) -> Iterator[str]:
+    """Positions counted anew in each segment leave nothing of those that are drawn, but at the input."""
+    drawn = run.trainer.positions
+    if option(run, "attention") in RECALLING and drawn != AS_LAID and kind(run) != "embedded":
+        yield (
+            f"{chosen(run, 'attention')} counts positions within its segments, so that trainer.positions={drawn} could"
+            f" have no effect; use trainer.positions={AS_LAID}, or attention=softmax"
+        )
+
+
+RULES = (room_for_windows, chunks_at_factor_one, training_alone, nothing_recalled, positions_of_its_own)
 
 
 def neutral(run: Run) -> Iterator[str]:
@@ -62,8 +87,6 @@ def neutral(run: Run) -> Iterator[str]:
         yield f"attention={name} acts in training only: what is evaluated is attention=softmax"
     elif not acts(run, IntraDocument()) or holds_all(run, length):
         yield f"{numbers(run, 'attention')} is exactly attention=softmax up to {length} tokens, the longest of the run"
-    elif name == "infini" and run.attention.segment >= length:
-        yield f"{numbers(run, 'attention')} recalls nothing up to {length} tokens, the longest of the run"
 
 
 def holds_all(run: Run, length: int) -> bool:
@@ -87,4 +110,28 @@ def straddling(run: Run) -> Iterator[str]:
         yield "attention=block_topk counts blocks through a packed row under mask=causal: they straddle documents"
 
 
-REMARKS = (neutral, beyond_reach, straddling)
+def untrained_memory(run: Run) -> Iterator[str]:
+    """A memory is trained by rows of more than one segment."""
+    if option(run, "attention") in RECALLING and run.attention.segment >= run.base.trained_length:
+        is_extended = run.trainer.steps > 0 and row(run)[1] > run.attention.segment
+        trains = "trains its memory in the extension alone" if is_extended else "never trains its memory"
+        yield (
+            f"attention.segment={run.attention.segment} holds all of base.trained_length={run.base.trained_length}, so"
+            f" that {chosen(run, 'attention')} {trains}"
+        )
+
+
+def looking_far_back(run: Run) -> Iterator[str]:
+    """A segment and its memory may be longer than what the base has seen."""
+    if option(run, "attention") != "recurrence" or run.attention.segment >= longest(run):
+        return
+    is_plain = run.position.base() == run.position and kind(run) != "unplaced"
+    field, trained = run.attention.segment + run.attention.memory, run.base.trained_length
+    if is_plain and field > trained:
+        yield (
+            f"attention.segment={run.attention.segment} and attention.memory={run.attention.memory} together are above"
+            f" base.trained_length={trained}: distances from there on, up to {field - 1}, are new to the base"
+        )
+
+
+REMARKS = (neutral, beyond_reach, straddling, untrained_memory, looking_far_back)

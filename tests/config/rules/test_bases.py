@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
 
@@ -30,3 +31,19 @@ def test_what_the_weights_cannot_bear_is_refused(typed: str, fragment: str, buil
 @pytest.mark.parametrize("typed", ["position=yarn", "mask=sinks", "mask=causal", "attention=log_n", "position=drope"])
 def test_what_begins_as_the_plain_rotary_decoder_takes_its_weights(typed: str, built: Callable[..., Run]) -> None:
     assert built(typed).base.path == "pkg://tiny"
+
+
+@pytest.mark.parametrize(
+    "chosen", ["position=drope", "mask=layered_chunks", "attention=recurrence", "position=rope_interp"]
+)
+def test_a_method_that_weights_must_get_used_to_is_said_where_nothing_is_trained(
+    chosen: str, built: Callable[..., Run]
+) -> None:
+    line = f"{chosen} is made for weights trained on with it, and trainer.steps=0 trains nothing"
+    assert line in notes(built(chosen, "trainer.steps=0"))
+    assert line not in notes(built(chosen))
+
+
+@pytest.mark.parametrize("chosen", ["position=rope_ntk", "mask=sinks", "attention=log_n"])
+def test_what_needs_no_training_is_not(chosen: str, built: Callable[..., Run]) -> None:
+    assert not any("trains nothing" in line for line in notes(built(chosen, "trainer.steps=0")))

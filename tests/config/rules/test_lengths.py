@@ -28,6 +28,14 @@ ILLEGAL = [
         "position=learned_interp has no place beyond 1024 tokens, and evaluation.lengths reaches 2048; use",
     ),
     (
+        "position=learned_interp base=none position.context_length=512",
+        "and context_length reaches 1024; use a larger position.context_length, or at most 512",
+    ),
+    (
+        "position=xpos base=none position.scale_base=4",
+        "has no place beyond 510 tokens, and context_length reaches 1024; use a larger position.scale_base, or at",
+    ),
+    (
         "+method=learned base=none trainer.positions=pose trainer.max_position=300",
         "and trainer.max_position reaches 300; use trainer.positions=as_laid, or at most 256",
     ),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
 
@@ -14,6 +15,10 @@ ILLEGAL = [
     ),
     ("mask=sliding_window mask.window=2048", "choose smaller numbers, or mask=document"),
     ("mask=sinks mask.window=2048", "sees all of every length up to 2048"),
+    ("mask=adaptive_window mask.gamma=1", "sees all of every length up to 2048"),
+    ("mask=adaptive_window mask.trained_length=2048", "sees all of every length up to 2048"),
+    ("mask=adaptive_span mask.max_span=2047 mask.initial_span=2047 trainer.steps=0", "sees all of every length up to"),
+    ("mask=adaptive_span mask.max_span=2047 mask.initial_span=2047 mask.coefficient=0", "sees all of every length up"),
     ("mask=sinks mask.window=253", "together are above base.trained_length=256"),
     (
         "attention=self_extend mask=sinks",
@@ -30,6 +35,8 @@ LEGAL = [
     "attention=self_extend mask=sliding_window mask.window=140",
     "attention=log_n mask=sliding_window mask.window=257",
     "attention=temperature mask=sinks",
+    "mask=adaptive_window mask.trained_length=2000",
+    "mask=adaptive_span mask.max_span=2047 mask.initial_span=2046 trainer.steps=0",
 ]
 
 
@@ -43,3 +50,11 @@ def test_a_mask_that_cannot_work_is_refused(typed: str, fragment: str, built: Ca
 @pytest.mark.parametrize("typed", LEGAL)
 def test_a_mask_that_leaves_something_to_see_and_to_change_is_taken(typed: str, built: Callable[..., Run]) -> None:
     assert built(*typed.split())
+
+
+@pytest.mark.parametrize(("initial", "is_later"), [(2047, True), (2046, False)])
+def test_spans_that_hide_nothing_until_they_are_trained_are_said_in_a_line(
+    initial: int, is_later: bool, built: Callable[..., Run]
+) -> None:
+    lines = notes(built("mask=adaptive_span", "mask.max_span=2047", f"mask.initial_span={initial}"))
+    assert any(line.endswith("up to 2048 until training narrows it") for line in lines) == is_later

@@ -13,7 +13,7 @@ from ctxext.refusal import Refusal
 
 # A column of the table, and the options that stand in it.
 COLUMNS = [
-    ("mask", ("sliding_window", "layered", "dilated", "chunked", "global_local", "adaptive_window")),
+    ("mask", ("sliding_window", "layered", "layered_chunks", "dilated", "chunked", "global_local", "adaptive_window")),
     ("mask", ("sinks", "lambda_mask")),
     ("attention", ("shifted_sparse",)),
     ("attention", ("recurrence",)),

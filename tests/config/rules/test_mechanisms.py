@@ -10,6 +10,7 @@ from ctxext.refusal import Refusal
 
 ILLEGAL = [
     ("attention=self_extend attention.window=256", "attention.window=256 must be below base.trained_length=256"),
+    ("attention=rerope attention.window=256", "attention.window=256 must be below base.trained_length=256"),
     ("attention=dual_chunk attention.chunk=256", "attention.chunk=256 must be below base.trained_length=256"),
     (
         "attention=dual_chunk context_length=256",
@@ -19,6 +20,34 @@ ILLEGAL = [
     (
         "attention=shifted_sparse attention.group=2048",
         "attention=shifted_sparse with attention.group=2048 holds all of context_length=1024 in one group",
+    ),
+    (
+        "attention=shifted_sparse attention.group=512 trainer.positions=pose",
+        "attention=shifted_sparse with attention.group=512 holds all of base.trained_length=256 in one group",
+    ),
+    (
+        "attention=infini base=none attention.segment=2048",
+        "attention.segment=2048 holds every length of the run, up to 2048, in one segment, so that it recalls nothing",
+    ),
+    (
+        "attention=infini base=none trainer.positions=pose",
+        "attention=infini counts positions within its segments, so that trainer.positions=pose could have no",
+    ),
+    (
+        "attention=infini base=none trainer.positions=randomized",
+        "trainer.positions=randomized could have no effect; use trainer.positions=as_laid, or attention=softmax",
+    ),
+    (
+        "attention=differential base=none model.num_attention_heads=3 model.num_key_value_heads=3",
+        "model.num_key_value_heads must be even, got 3; use an even number, or attention=softmax",
+    ),
+    (
+        "attention=differential base=none model.num_key_value_heads=1",
+        "model.num_key_value_heads must be even, got 1; use an even number, or attention=softmax",
+    ),
+    (
+        "attention=shifted_sparse base=none model.num_attention_heads=1 model.num_key_value_heads=1",
+        "attention=shifted_sparse shifts half of the heads; model.num_attention_heads must be above 1",
     ),
 ]
 NOTED = [
@@ -41,16 +70,37 @@ NOTED = [
         ["attention.block=256, attention.top_k=8 is exactly attention=softmax"],
     ),
     ("attention=recurrence attention.segment=2048", ["attention.memory=2048 is exactly attention=softmax up to 2048"]),
+    ("attention=infini base=none attention.segment=255", []),
     (
-        "attention=infini base=none attention.segment=2048",
-        ["attention=infini with attention.segment=2048 recalls nothing up to 2048 tokens, the longest of the run"],
+        "attention=infini base=none attention.segment=256",
+        ["holds all of base.trained_length=256, so that attention=infini trains its memory in the extension alone"],
     ),
+    (
+        "attention=infini base=none attention.segment=256 trainer.steps=0",
+        ["so that attention=infini never trains its memory"],
+    ),
+    ("attention=infini base=none attention.segment=1024", ["so that attention=infini never trains its memory"]),
+    ("attention=recurrence", []),
+    ("attention=recurrence attention.segment=128 attention.memory=128", []),
+    (
+        "attention=recurrence attention.segment=128 attention.memory=129",
+        ["together are above base.trained_length=256: distances from there on, up to 256, are new to the base"],
+    ),
+    ("attention=recurrence attention.segment=256 attention.memory=256 position=rope_interp", []),
+    ("attention=recurrence attention.segment=256 attention.memory=256 base=none position=nope", []),
     ("attention=block_topk mask=causal", ["attention=block_topk counts blocks through a packed row under mask=causal"]),
     (
         "attention=shifted_sparse",
         ["attention=shifted_sparse acts in training only: what is evaluated is attention=soft"],
     ),
-    ("attention=temperature_llama4 attention.floor_scale=4096", ["is exactly attention=softmax up to 2048 tokens"]),
+    ("attention=temperature_llama4 attention.floor_scale=2049", ["is exactly attention=softmax up to 2048 tokens"]),
+    ("attention=temperature_llama4 attention.floor_scale=2048", []),
+    (
+        "attention=temperature_ministral3 attention.original_max_position_embeddings=2048",
+        ["is exactly attention=softmax up to 2048 tokens"],
+    ),
+    ("attention=temperature_ministral3 attention.original_max_position_embeddings=2047", []),
+    ("attention=temperature context_length=256", ["attention.attention_factor=1.0 is exactly attention=softmax up to"]),
     ("attention=rerope attention.leak=0.5", ["reaches 384 tokens, and context_length=1024 lies beyond"]),
 ]
 
@@ -84,3 +134,15 @@ def test_the_reach_of_self_extend_is_where_its_distances_leave_what_the_base_has
 
     assert farthest(limit) == trained - 1
     assert farthest(limit + 1) == trained
+
+
+def test_positions_that_are_drawn_reach_infini_attention_at_the_input(built: Callable[..., Run]) -> None:
+    assert built("attention=infini", "base=none", "position=sinusoidal", "trainer.positions=pose")
+
+
+@pytest.mark.parametrize(("window", "is_short"), [(256, True), (255, False)])
+def test_a_lambda_whose_ceiling_is_new_to_the_base_reaches_its_length_alone(
+    window: int, is_short: bool, built: Callable[..., Run]
+) -> None:
+    lines = notes(built("mask=lambda_mask", f"mask.window={window}"))
+    assert any("reaches 256 tokens, and context_length=1024 lies beyond" in line for line in lines) == is_short
