@@ -25,7 +25,7 @@ def long_layers_alone(run: Run) -> Iterator[str]:
     if isinstance(mask, Layered) and set(mask.letters(count)) == {"L"}:
         yield (
             f"mask.pattern={mask.pattern} gives model.num_hidden_layers={count} long layers alone, so that"
-            f" {chosen(run, 'mask')} could have no effect; put an S or a C among the last {count} letters, or use"
+            f" {chosen(run, 'mask')} could have no effect; put an S or a C near its end, or use"
             " mask=document"
         )
 

@@ -27,7 +27,7 @@ ILLEGAL = [
     ),
     (
         "mask=layered base=none model.num_hidden_layers=1",
-        "put an S or a C among the last 1 letters, or use mask=document",
+        "put an S or a C near its end, or use mask=document",
     ),
     ("mask=layered_chunks base=none model.num_hidden_layers=1", "so that mask=layered_chunks could have no effect"),
     (

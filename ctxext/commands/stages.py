@@ -1,0 +1,74 @@
+"""The commands that take overrides, as their help tells them; no import that costs time, since help must be quick."""
+
+from typing import NamedTuple
+
+
+class Stage(NamedTuple):
+    """A command that takes overrides: what it does in a line, the function that does it, and three examples.
+
+    `method` is the one that it takes where none is typed.
+    """
+
+    line: str
+    function: str
+    examples: tuple[str, str, str]
+    method: str = ""
+
+
+STAGES = {
+    "train": Stage(
+        "prepare data, get the base, train, evaluate by length, export",
+        "ctxext.commands.train:train",
+        (
+            "ctxext train +method=rope_interp",
+            "ctxext train +method=yarn context_length=2048 trainer.steps=300 dataset=text dataset.path=notes/",
+            "ctxext train -m +method=rope_interp,yarn context_length=512,1024,2048",
+        ),
+    ),
+    "eval": Stage(
+        "evaluate a run or a Hugging Face folder; any method, no training",
+        "ctxext.commands.evaluate:evaluate",
+        (
+            "ctxext eval +method=yarn dataset=stdlib",
+            "ctxext eval run=outputs/rope_interp/2030-01-31_12-00-00 evaluation.documents=200",
+            "ctxext eval -m +method=rope_interp,rope_ntk,yarn context_length=512,1024 dataset=stdlib",
+        ),
+    ),
+    "export": Stage(
+        "write the checkpoint of a run as Hugging Face files, reload it, compare logits",
+        "ctxext.commands.export:export",
+        (
+            "ctxext export run=outputs/yarn/2030-01-31_12-00-00",
+            "ctxext export run=outputs/sweeps/2030-01-31_12-00-00/1_yarn_1024",
+            "ctxext export -m run=outputs/yarn/2030-01-31_12-00-00,outputs/rope_ntk/2030-01-31_13-00-00",
+        ),
+    ),
+    "prepare": Stage(
+        "the data stage alone: clean, deduplicate, split, encode",
+        "ctxext.commands.prepare:prepare",
+        (
+            "ctxext prepare",
+            "ctxext prepare dataset=jsonl dataset.path=chats.jsonl dataset.errors=skip",
+            "ctxext prepare dataset=hf dataset.path=json dataset.data_files=rows.jsonl",
+        ),
+    ),
+    "check": Stage(
+        "build the composition, prove its properties, count its costs; trains nothing",
+        "ctxext.commands.check:check",
+        (
+            "ctxext check +method=yarn",
+            "ctxext check position=rope_ntk mask=sliding_window mask.window=128 context_length=512",
+            "ctxext check -m +method=self_extend,streaming_llm,shifted_sparse",
+        ),
+    ),
+    "search": Stage(
+        "find LongRoPE's factors for a base and a length, on validation text and look-ups",
+        "ctxext.commands.search:search",
+        (
+            "ctxext search",
+            "ctxext search context_length=2048 search.objective=both search.iterations=20",
+            "ctxext search -m search.objective=text,lookup,both",
+        ),
+        method="longrope",
+    ),
+}
