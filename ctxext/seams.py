@@ -170,7 +170,10 @@ class Position(Member["Position"]):
         return None
 
     def contextual_bias(self, q: Tensor, logits: Tensor, visible: Tensor) -> Tensor | None:
-        """Return what is added to `logits` [B, H, Q, K] that depends on them and on `q` [B, H, Q, D], or None."""
+        """Return what is added to `logits` [B, H, Q, K] that depends on them and on `q` [B, H, Q, D], or None.
+
+        `logits` are those of all views together, 0 where the pair isn't `visible`; `q` is as the first view turns it.
+        """
         return None
 
     def limit(self) -> int | None:

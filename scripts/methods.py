@@ -45,9 +45,10 @@ def cells(option: Option) -> list[str]:
     return [f"`{option.name}`", *(text.replace("|", "\\|") for text in said)]
 
 
-def known(table: str) -> dict[str, str]:
-    """Return the last column of `table` by the name in the first."""
-    return dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*?) \|$", table, re.MULTILINE))
+def known(tables: str) -> dict[str, str]:
+    """Return the last column of the first of `tables`, that of the methods, by the name in the first column."""
+    methods, _, _ = tables.strip().partition("\n\n")
+    return dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]*?) \|$", methods, re.MULTILINE))
 
 
 def measured(sweep: Path) -> dict[str, str]:

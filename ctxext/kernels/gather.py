@@ -34,7 +34,7 @@ def gather(
     `scale` [1 or B, 1 or H, Q] multiplies the logits of each query.
     """
     if scale is not None:
-        q = q * scale.to(q.dtype)[..., None]
+        q = (q.float() * scale[..., None]).to(q.dtype)  # rounded once: in bfloat16 most scales are alike
     num_keys = k.shape[2]
     views = tuple(view for view in views if view.reach.beyond < num_keys)
     if is_plain_causal(views, queries, num_keys) and not is_biased(position):
@@ -53,7 +53,8 @@ def gather_from(sources: list[Source], queries: Places, keys: Places, position: 
     """Return the outputs [B, H, Q, D] of one softmax over all pairs of the views of `sources`."""
     count = queries.columns.shape[0]
     starts = range(0, count, BLOCK)
-    blocks = [one_block(sources, queries, keys, position, start, min(start + BLOCK, count)) for start in starts]
+    score = in_context if is_contextual(position) else one_block
+    blocks = [score(sources, queries, keys, position, start, min(start + BLOCK, count)) for start in starts]
     return torch.cat(blocks, dim=2)
 
 
@@ -92,12 +93,35 @@ def one_block(
     view, q, k, values, there = reached[0]
     # In bfloat16 torch would round the bias, which is wrong from distance 256 on.
     is_exact = q.dtype == torch.float32 or not (is_biased(position) or view.weigh)
-    if len(reached) == 1 and is_exact and not is_contextual(position):
+    if len(reached) == 1 and is_exact:
         mask = pair_mask(view, here, there, position, q.shape[1])
         return attend(q, k, values, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
     scores = [view_scores(view, q, k, here, there, position) for view, q, k, _, there in reached]
     weights = torch.cat(scores, dim=-1).softmax(dim=-1).to(v.dtype)
     return weights @ spread(torch.cat([values for *_, values, _ in reached], dim=2), weights.shape[1])
+
+
+def in_context(
+    sources: list[Source], queries: Places, keys: Places, position: Position, start: int, stop: int
+) -> Tensor:
+    """Return what `one_block` returns, where `position` adds what depends on the logits of all views, in their order.
+
+    So these are laid into one row by column; no pair is in two views.
+    """
+    here, first = queries.part(start, stop), sources[0][1][:, :, start:stop]
+    logits, sight = torch.zeros((), device=first.device), torch.zeros((), dtype=torch.bool, device=first.device)
+    visible = [seen(view, here, keys) for view, *_ in sources]
+    for shown, (view, q, k, _) in zip(visible, sources, strict=True):
+        logits = torch.where(shown, view_scores(view, q[:, :, start:stop], k, here, keys, position), logits)
+        sight = sight | shown
+    added = position.contextual_bias(first, logits, sight)
+    assert added is not None
+    weights = (logits + added).masked_fill(~sight, float("-inf")).softmax(dim=-1)
+    gathered = [
+        (weights * shown).to(v.dtype) @ spread(v, first.shape[1])
+        for shown, (*_, v) in zip(visible, sources, strict=True)
+    ]
+    return torch.stack(gathered).sum(dim=0)
 
 
 def pair_mask(view: View, queries: Places, keys: Places, position: Position, num_heads: int) -> Tensor:
@@ -116,10 +140,6 @@ def pair_mask(view: View, queries: Places, keys: Places, position: Position, num
 def view_scores(view: View, q: Tensor, k: Tensor, queries: Places, keys: Places, position: Position) -> Tensor:
     """Return the logits [B, H, Q, K] of `view` in float32, with what it doesn't see at minus infinity."""
     scores: Tensor = (q @ spread(k, q.shape[1]).transpose(-1, -2)).float() * q.shape[-1] ** -0.5
-    if is_contextual(position):
-        added = position.contextual_bias(q, scores, seen(view, queries, keys))
-        assert added is not None
-        scores = scores + added
     mask = pair_mask(view, queries, keys, position, q.shape[1])
     return scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
 

@@ -5,7 +5,6 @@ Shapes: B batch, S tokens, K keys (cached ones first), W hidden size, V vocabula
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import copy
 from functools import partial
 from typing import Any
@@ -32,8 +31,6 @@ class Decoder(nn.Module):
     What the three seams learn has names of its own, below `learned.`.
     """
 
-    embed: Callable[[Tensor, Places], Tensor]
-
     def __init__(
         self, geometry: DecoderGeometry | VanillaGeometry, position: Position, mask: Mask, attention: Attention
     ) -> None:
@@ -43,6 +40,7 @@ class Decoder(nn.Module):
         self.embed_tokens = nn.Embedding(geometry.vocab_size, width)
         self.layers = nn.ModuleList(geometry.block() for _ in range(count))
         self.norm = geometry.norm()
+        self.parts: dict[str, Any] = {}
         self.fill(position, mask, attention)
         if not geometry.tie_word_embeddings:
             self.lm_head = nn.Linear(width, geometry.vocab_size, bias=False)
@@ -50,26 +48,19 @@ class Decoder(nn.Module):
 
     def fill(self, position: Position, mask: Mask, attention: Attention) -> None:
         """Fill the three seams, for each layer with the member that answers for it."""
-        position_part, mask_part, attention_part = (
-            self.grow(slot, member)
-            for slot, member in (("position", position), ("mask", mask), ("attention", attention))
-        )
-        parts = {"position": position_part, "mask": mask_part, "attention": attention_part}
-        self.learned = nn.ModuleDict({slot: part for slot, part in parts.items() if isinstance(part, nn.Module)})
+        seams = {"position": position, "mask": mask, "attention": attention}
+        self.parts = {slot: self.grow(slot, member) for slot, member in seams.items()}
+        self.learned = nn.ModuleDict({slot: part for slot, part in self.parts.items() if isinstance(part, nn.Module)})
         self.position, self.mask, self.attention = position, mask, attention
-        self.embed, count = position_part.embed, len(self.layers)
-        self.penalties = [part.penalty for part in parts.values()]
-        self.members: list[Members] = [
-            (position_part.layer(i, count), mask_part.layer(i, count), attention_part.layer(i, count))
-            for i in range(count)
-        ]
+        count = len(self.layers)
+        by_layer = ([part.layer(index, count) for index in range(count)] for part in self.parts.values())
+        self.members: list[Members] = list(zip(*by_layer, strict=True))
         self.members_in_training: list[Members] = [(p, m, a.in_training()) for p, m, a in self.members]
 
     def grow(self, slot: str, member: Any) -> Any:
         """Return the `member` for `slot` with its learned parts: those that are there, or new ones."""
-        settings = getattr(self, slot, None)
-        before = self.learned[slot] if settings is not None and slot in self.learned else settings
-        if settings == member:
+        before = self.parts.get(slot)
+        if before is not None and getattr(self, slot) == member:
             return before
         part = member.grown(self.geometry.sizes, before)
         return part.to(self.embed_tokens.weight.device) if isinstance(part, nn.Module) else part
@@ -128,7 +119,7 @@ class Decoder(nn.Module):
         keys = Places.of(every_position, documents)
         seen = every_position.shape[1]
         queries = keys if cache is None else keys.part(seen - tokens.shape[1], seen)
-        x = self.embed(self.embed_tokens(tokens), queries)
+        x = self.parts["position"].embed(self.embed_tokens(tokens), queries)
         for index, block in enumerate(self.layers):
             x = block(x, partial(self.attend, index, queries, keys, cache))
         hidden: Tensor = self.norm(x)
@@ -148,7 +139,7 @@ class Decoder(nn.Module):
 
     def penalty(self) -> Tensor | None:
         """Return what the learned parts of the seams add to the loss in training, or None."""
-        penalties = [penalty for stated in self.penalties if (penalty := stated()) is not None]
+        penalties = [penalty for part in self.parts.values() if (penalty := part.penalty()) is not None]
         return torch.stack(penalties).sum() if penalties else None
 
     @property

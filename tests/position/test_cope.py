@@ -4,9 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from ctxext.attention.recurrence import Recurrence
+from ctxext.attention.softmax import Softmax
+from ctxext.mask.document import IntraDocument
 from ctxext.position.cope import Cope, CopeLayer
 from ctxext.refusal import Refusal
-from ctxext.seams import Sizes
+from ctxext.seams import Attention, Heads, Mask, Places, Sizes
 
 SIZES = Sizes(24, 2, 4, 2, 8)
 
@@ -94,3 +97,37 @@ def test_counts_stay_in_single_precision_under_autocast():
 def test_fewer_than_2_positions_are_refused():
     with pytest.raises(Refusal, match=r"position\.num_positions must be at least 2, got 1"):
         Cope(1)
+
+
+def through(learned: CopeLayer, mask: Mask, attention: Attention) -> Tensor:
+    """Return what 4 heads gather from a text of 40 tokens."""
+    draw = torch.Generator().manual_seed(2)
+    q, k, v = (torch.randn(1, heads, 40, 8, generator=draw) for heads in (4, 2, 2))
+    places = Places.of(torch.arange(40)[None])
+    heads = Heads(q, k, v, (), torch.zeros(1, 40, 24), lambda states: (q, k, v))
+    return attention.gather(heads, places, places, learned, mask)
+
+
+def test_gates_are_counted_over_all_that_a_mask_shows_however_many_views_it_has(each_mask):
+    learned = layer(64)
+    mask = each_mask.grown(SIZES, None).layer(0, 2)
+    views, places = mask.views(), Places.of(torch.arange(40)[None])
+    seen = torch.stack([(view.visible(places, places)[0] & torch.ones(4, 1, 1, dtype=torch.bool)) for view in views])
+    weighed = sum(view.weigh(places, places)[0] * view.visible(places, places)[0] for view in views if view.weigh)
+    visible, draw = seen.any(dim=0), torch.Generator().manual_seed(2)
+    q, k, v = (torch.randn(1, heads, 40, 8, generator=draw).double()[0] for heads in (4, 2, 2))
+    k, v = k[[0, 0, 1, 1]], v[[0, 0, 1, 1]]
+    logits = q @ k.transpose(-1, -2) / math.sqrt(8) + weighed
+    gates = logits.sigmoid() * visible
+    counts = torch.stack([gates[..., key:].sum(dim=-1) for key in range(40)], dim=-1).clamp(max=63)
+    rows = q @ learned.table.detach().double().T
+    low, high = (torch.gather(rows, -1, rounded.long()) for rounded in (counts.floor(), counts.ceil()))
+    logits = logits + low + (counts - counts.floor()) * (high - low)
+    expected = logits.masked_fill(~visible, -math.inf).softmax(dim=-1) @ v
+    torch.testing.assert_close(through(learned, mask, Softmax())[0].double(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_mechanism_that_trains_on_other_gradients_trains_the_same_outputs():
+    learned, attention = layer(64), Recurrence(8, 5)
+    reading, training = (through(learned, IntraDocument(), form) for form in (attention, attention.in_training()))
+    torch.testing.assert_close(training, reading, rtol=1e-4, atol=1e-5)
