@@ -84,7 +84,8 @@ def command_help(command: str) -> str:
         usage, line, examples, closing = "[GROUP] [--json] [--config-dir DIR]", LISTING, LISTINGS, ""
     else:
         stage = STAGES[command]
-        usage, line, examples, closing = OVERRIDES, stage.line, stage.examples, f"\n\n{FURTHER}"
+        notes = "".join(f"\n  {note}" for note in stage.notes)
+        usage, line, examples, closing = OVERRIDES, stage.line + notes, stage.examples, f"\n\n{FURTHER}"
     return (
         f"ctxext {command} {usage}\n  {line}\n\nExamples:\n"
         + "\n".join(f"  {example}" for example in examples)

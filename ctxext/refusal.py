@@ -13,7 +13,8 @@ class Refusal(ValueError):  # noqa: N818 - not a defect: the program refuses
 
 def nearest(word: str, known: Sequence[str]) -> str:
     """Return `; did you mean 'X'?` for the member of `known` nearest to `word`, or nothing."""
-    matches = get_close_matches(word, list(known), n=1, cutoff=0.5)
+    swapped = [name for name in known if sorted(name) == sorted(word)]
+    matches = get_close_matches(word, list(known), n=1, cutoff=0.6) or swapped
     return f"; did you mean {matches[0]!r}?" if matches else ""
 
 

@@ -22,7 +22,8 @@ class Places(NamedTuple):
 
     Encodings read positions, masks count columns or `ordinals` [B, S], the tokens of the same document before: these
     differ where positions skip or are sampled. `lengths` [B, S] are the tokens of each token's document in the row.
-    `documents`, rising, is None where each row is one document.
+    `documents`, rising, is None where each row is one document. `size` is the whole row's, also of its parts: a number
+    that needs no look into what lies on a device.
     """
 
     columns: Tensor
@@ -30,24 +31,26 @@ class Places(NamedTuple):
     documents: Tensor | None
     ordinals: Tensor
     lengths: Tensor
+    size: int
 
     @classmethod
     def of(cls, positions: Tensor, documents: Tensor | None = None) -> Places:
         """Return the places of whole rows of tokens at `positions` [B, S], in `documents` [B, S] if they are packed."""
-        columns = torch.arange(positions.shape[1], device=positions.device)
+        size = positions.shape[1]
+        columns = torch.arange(size, device=positions.device)
         if documents is None:
-            lengths = torch.full_like(positions, positions.shape[1], dtype=torch.int64)
-            return cls(columns, positions, None, columns.expand(positions.shape), lengths)
+            lengths = torch.full_like(positions, size, dtype=torch.int64)
+            return cls(columns, positions, None, columns.expand(positions.shape), lengths, size)
         documents = documents.contiguous()
         first = torch.searchsorted(documents, documents)
         lengths = torch.searchsorted(documents, documents, right=True) - first
-        return cls(columns, positions, documents, columns - first, lengths)
+        return cls(columns, positions, documents, columns - first, lengths, size)
 
     def part(self, start: int, stop: int) -> Places:
         """Return the places of the columns from index `start` up to `stop`."""
         documents = None if self.documents is None else self.documents[:, start:stop]
         positions, ordinals, lengths = (part[:, start:stop] for part in (self.positions, self.ordinals, self.lengths))
-        return Places(self.columns[start:stop], positions, documents, ordinals, lengths)
+        return Places(self.columns[start:stop], positions, documents, ordinals, lengths, self.size)
 
     def at(self, positions: Tensor) -> Places:
         """Return the same places with other `positions` [B, S]."""
@@ -59,19 +62,26 @@ def distances(queries: Places, keys: Places) -> Tensor:
     return (queries.columns[:, None] - keys.columns[None, :])[None, None]
 
 
+def gaps(queries: Places, keys: Places) -> Tensor:
+    """Return how many positions each key stands before each query [B, 1, Q, K]; negative in the future."""
+    return queries.positions[:, None, :, None] - keys.positions[:, None, None, :]
+
+
 @dataclass(frozen=True)
 class Reach:
     """Where a view's keys lie, so that a kernel can cut slices without evaluating a mask over T x T.
 
     `causal`: any column up to the query's; `band`: the last `size` of these; `head`: the first `size` of a document.
     No pair of the view is nearer than `beyond` columns. `is_whole` promises that a
-    row of no more columns than the reach holds, any number for `causal`, sees all of its past.
+    row of no more columns than the reach holds, any number for `causal`, sees all of its past; `is_full`, that every
+    pair within reach and within a document is of the view.
     """
 
     tag: Literal["causal", "band", "head"] = "causal"
     size: int = 0
     beyond: int = 0
     is_whole: bool = False
+    is_full: bool = False
 
     def part(self, beyond: int = 0) -> Reach:
         """Return the reach of some of its pairs, none of them nearer than `beyond` columns."""

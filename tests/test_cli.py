@@ -61,7 +61,7 @@ WRONG = [
     ("context_length=-5", "context_length must be above 0 tokens, got -5"),
     (
         "position=alibi position.factor=4",
-        "position.factor: position=alibi takes no 'factor'; drop it, or use position=llama3, ",
+        "position.factor: position=alibi takes no 'factor'; drop it, or use position=gemma3_rope, llama3, ",
     ),
     ("position=yarn position.factor=abc", "position.factor must be a number, got 'abc'"),
     ("+method=rope_intrp", "+method=rope_intrp: no such option; did you mean 'rope_interp'?"),

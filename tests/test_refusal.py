@@ -8,6 +8,8 @@ from ctxext.refusal import Refusal, check_types, fits, nearest, require, spelt
 def test_the_nearest_known_word_is_suggested_and_none_where_none_is_near():
     assert nearest("yran", ["rope", "yarn"]) == "; did you mean 'yarn'?"
     assert nearest("xxxx", ["rope", "yarn"]) == ""
+    assert nearest("nonexist", ["nope", "rope"]) == ""
+    assert nearest("fh", ["gguf", "hf"]) == "; did you mean 'hf'?"
 
 
 def test_a_rule_that_does_not_hold_is_refused_with_its_sentence():

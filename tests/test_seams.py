@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ctxext.seams import Attention, Mask, Places, Position, Sizes, distances
+from ctxext.seams import Attention, Mask, Places, Position, Sizes, distances, gaps
 
 
 def test_a_part_keeps_columns_positions_and_documents_together():
@@ -16,6 +16,16 @@ def test_a_part_keeps_columns_positions_and_documents_together():
 def test_distances_count_columns_and_are_negative_in_the_future():
     places = Places.of(torch.tensor([[0, 9, 5]]))
     assert distances(places.part(1, 3), places).tolist() == [[[[1, 0, -1], [2, 1, 0]]]]
+
+
+def test_gaps_count_positions_for_each_row():
+    places = Places.of(torch.tensor([[0, 9, 12], [5, 6, 7]]))
+    assert gaps(places.part(1, 3), places).tolist() == [[[[9, 0, -3], [12, 3, 0]]], [[[1, 0, -1], [2, 1, 0]]]]
+
+
+def test_every_part_of_a_row_knows_the_size_of_the_whole():
+    places = Places.of(torch.arange(5)[None], torch.tensor([[0, 0, 2, 2, 2]]))
+    assert (places.size, places.part(1, 3).part(0, 1).size, places.at(places.positions * 2).size) == (5, 5, 5)
 
 
 def test_hooks_that_no_member_overrides_change_nothing():

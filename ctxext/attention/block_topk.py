@@ -44,7 +44,7 @@ class BlockTopk(Attention):
         Sums are double: in single precision near ties would fall otherwise where the same tokens are read in parts.
         """
         blocks, num_queries = blocks_of(keys, self.block), q.shape[2]
-        means = block_means(k.double(), blocks)
+        means = block_means(k.double(), blocks, self.count(keys))
         grouped = q.double().reshape(q.shape[0], k.shape[1], -1, num_queries, q.shape[3])
         scores = torch.einsum("bghqd,bgnd->bghqn", grouped, means).flatten(1, 2)
         own = blocks[:, -num_queries:, None]
@@ -55,6 +55,13 @@ class BlockTopk(Attention):
         best = scores.sort(dim=-1, descending=True, stable=True).indices[..., : self.top_k]
         # Where fewer blocks are past, others fill the places; the mask hides these.
         return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, best, True)
+
+    def count(self, keys: Places) -> int:
+        """Return how many blocks there are, at most, in a row."""
+        if keys.documents is None:
+            return -(-keys.columns.shape[0] // self.block)
+        # Of packed documents only the device knows it.
+        return int(blocks_of(keys, self.block)[:, -1].max()) + 1
 
     def within(self, view: View, chosen: Tensor, blocks: Tensor, all_queries: Places) -> View:
         """Return the pairs of `view` whose key is in a block that `chosen` [B, H, Q, N] tells, by `blocks` [B, K]."""
@@ -79,9 +86,9 @@ def blocks_of(keys: Places, size: int) -> Tensor:
     return (keys.ordinals % size == 0).cumsum(dim=-1) - 1
 
 
-def block_means(k: Tensor, blocks: Tensor) -> Tensor:
-    """Return the means [B, G, N, D] of the keys `k` [B, G, K, D] over `blocks` [B, K]; 0 where a row has fewer."""
-    number = torch.arange(int(blocks.max()) + 1, device=k.device)
+def block_means(k: Tensor, blocks: Tensor, count: int) -> Tensor:
+    """Return the means [B, G, N, D] of the keys `k` [B, G, K, D] over `count` `blocks` [B, K]; 0 where one is empty."""
+    number = torch.arange(count, device=k.device)
     belongs = (number[:, None] == blocks[:, None, :]).to(k.dtype)
     # A product, since adding by index isn't deterministic on every device.
     return belongs[:, None] @ k / belongs.sum(dim=-1).clamp(min=1)[:, None, :, None]

@@ -6,6 +6,7 @@ Shapes: B batch, H heads, Q queries, K keys, D head width, W hidden size.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,7 @@ class RetentionLayer(nn.Module, Attention):
             num_heads, width = q.shape[1], q.shape[-1]
             q, k = position.rotate(q, queries), position.rotate_keys(k, keys) * width**-0.5
             k, v = spread(k, num_heads), spread(v, num_heads)
-            retained = linear.gather(q, k, v, log_decays(num_heads).to(q), keys.documents)
+            retained = linear.gather(q, k, v, log_decays_on(q.device, q.dtype, num_heads), keys.documents)
             normal = layer_norm(retained, (width,), eps=self.epsilon)
         gates = silu(self.g_proj(heads.x)).view(*heads.x.shape[:2], num_heads, width).transpose(1, 2)
         return (normal * gates).to(heads.v.dtype)
@@ -72,3 +73,9 @@ class RetentionLayer(nn.Module, Attention):
 def log_decays(num_heads: int) -> Tensor:
     """Return ln(1 - 2^(-5 - h)) for the heads h [H], double."""
     return torch.log1p(-(2.0 ** (-5 - torch.arange(num_heads, dtype=torch.float64))))
+
+
+@lru_cache(maxsize=8)
+def log_decays_on(device: torch.device, dtype: torch.dtype, num_heads: int) -> Tensor:
+    """Return the logarithms [H] on `device` as `dtype`."""
+    return log_decays(num_heads).to(device, dtype)

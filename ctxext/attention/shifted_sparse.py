@@ -4,6 +4,7 @@ Shapes: B batch, H heads, G key-value heads, S tokens, Q queries, K keys, D head
 """
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -73,15 +74,20 @@ class Grouped(Attention):
 
     def grouped(self, view: View, num_heads: int) -> View:
         """Return the pairs of `view` that are of one group, by head."""
-        shifts = torch.zeros(num_heads, dtype=torch.int64)
-        shifts[num_heads - num_heads // 2 :] = self.group // 2
 
         def visible(queries: Places, keys: Places) -> Tensor:
-            shift = shifts.to(queries.columns.device)[None, :, None]
+            shift = shifts_on(queries.columns.device, num_heads, self.group)
             query_groups, key_groups = ((places.ordinals[:, None] + shift) // self.group for places in (queries, keys))
             return view.visible(queries, keys) & (query_groups[..., :, None] == key_groups[..., None, :])
 
         return replace(view, visible=visible, reach=view.reach.part())
+
+
+@lru_cache(maxsize=8)
+def shifts_on(device: torch.device, num_heads: int, group: int) -> Tensor:
+    """Return by how much the groups of each head are shifted [H, 1] on `device`."""
+    half = num_heads // 2
+    return torch.tensor([0] * (num_heads - half) + [group // 2] * half, device=device)[:, None]
 
 
 def in_groups(q: Tensor, k: Tensor, v: Tensor, group: int) -> Tensor:

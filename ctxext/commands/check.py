@@ -18,9 +18,9 @@ from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
 from ctxext.model import cost
+from ctxext.proving.drawing import positions
 from ctxext.proving.finding import Finding
 from ctxext.proving.picture import CELLS, Picture, pictures
-from ctxext.proving.readings import effect
 from ctxext.proving.specimen import Specimen, members_of, specimen
 from ctxext.proving.suite import ALL, BRIEF, prove
 from ctxext.reporting import proof
@@ -29,8 +29,8 @@ from ctxext.reporting.journal import Journal
 FILE = "check.json"
 BRIEF_LENGTH = 64
 """Tokens read for what is shown before training."""
-AFFORDABLE = 3e10
-"""Floating-point operations that may be spent there to show that the method acts."""
+BRIEFLY = 1.5e10
+"""Floating-point operations that reading one text may take there, where a method acts in longer texts only."""
 QUOTED = 200
 """Characters of a document that are shown."""
 SHOWN = 3
@@ -48,7 +48,9 @@ def check(run: Run, folder: Path) -> None:
         for note in notes(run):
             journal.say(note)
         examined = specimen(foundation(run), members_of(run), run.base.trained_length, run.context_length)
+        data = prepared(run, journal)
         findings = list(journal.watch(prove(examined), "Proving", len(ALL)))
+        findings.append(positions(rows_of(run, data), rows_of(run, data)))
         journal.table(proof.proof_table(findings, grounds(run, examined)))
         masks = pictures(examined, run.context_length)
         scale = (
@@ -56,13 +58,10 @@ def check(run: Run, folder: Path) -> None:
         )
         journal.table(proof.mask_pictures(masks, scale))
         costs = costs_of(run, examined)
-        journal.table(
-            proof.cost_table(costs, "forward, by visible pairs; training takes thrice as many", sums(examined))
-        )
+        journal.table(proof.cost_table(costs, f"forward, by visible pairs; {in_training(examined)}", sums(examined)))
         save(folder / FILE, run, findings, masks, costs)
-        data = prepared(run, journal)
         journal.table(proof.first_row(*opening(run, data)))
-        journal.say(str(folder / FILE))
+        journal.say(f"{proof.summary(findings)}; {folder / FILE}")
     demand(findings)
 
 
@@ -78,24 +77,33 @@ def grounds(run: Run, examined: Specimen) -> str:
     """Return on which weights and inputs the properties were shown."""
     weights = f"on the weights of {run.base.path}" if run.base.path else "on fresh weights"
     learned = "; what the method learns is moved at random" if len(getattr(examined.network, "learned", ())) else ""
-    return f"{weights}{learned}; {examined.length} tokens at once"
+    longest = max(map(examined.acting.length, examined.modes))
+    more = f", and {longest:,} where it acts only there" if longest > examined.length else ""
+    return f"{weights}{learned}; {examined.length} tokens at once{more}"
+
+
+def in_training(examined: Specimen) -> str:
+    """Return what a step of training costs beside reading."""
+    if len(examined.modes) == 1:
+        return "training takes thrice as many"
+    return "training, where another form stands in, takes another number"
 
 
 def costs_of(run: Run, examined: Specimen) -> list[dict[str, float | None]]:
     """Return what the network costs at each evaluated length."""
-    network, measured = examined.network, measured_lengths(examined)
+    network = examined.network
+    with examined.training("training"):
+        saved = {length: cost.saved_bytes(network, length) for length in measured_lengths(examined)}
     growth = cost.cache_bytes_per_token(network)
     rows: list[dict[str, float | None]] = []
     for length in run.evaluation.lengths:
-        with examined.training("training"):
-            kept = cost.activation_bytes(network, length, measured)
         rows.append(
             {
                 "length": length,
                 "flops_per_token": cost.flops_per_token(network, length),
                 "mask_density": cost.mask_density(network, length),
                 "cache_bytes_per_token": growth,
-                "activation_bytes": kept,
+                "activation_bytes": cost.extrapolated(length, saved),
             }
         )
     return rows
@@ -172,11 +180,20 @@ def prove_in_brief(base: Any, run: Run, journal: Journal) -> None:
     """Show on the weights of `base`, before training, what costs little; raise if it doesn't hold."""
     started = time.perf_counter()
     examined = specimen(base, members_of(run), run.base.trained_length, run.context_length)
-    findings = list(prove(examined.shortened(BRIEF_LENGTH), BRIEF))
+    findings = list(prove(examined.shortened(BRIEF_LENGTH, BRIEFLY), BRIEF))
     demand(findings)
-    acts = ""
-    if 2 * cost.flops_per_token(examined.network, examined.length) * examined.length <= AFFORDABLE:
-        acts = f"; {effect(examined).words}"
     seconds = time.perf_counter() - started
-    names = " and ".join(finding.name for finding in findings)
-    journal.say(f"check  {names} hold{acts} ({seconds:.1f} s; ctxext check shows the rest)")
+    journal.say(f"check  {'; '.join(in_brief(findings))} ({seconds:.1f} s; ctxext check shows the rest)")
+
+
+def in_brief(findings: Sequence[Finding]) -> list[str]:
+    """Return what `findings` before training are, none of which fails, in a few words."""
+    held = [finding.name for finding in findings if finding.holds and finding.name != "effect"]
+    told = [f"{' and '.join(held)} {'hold' if len(held) > 1 else 'holds'}"] if held else []
+    effects = [finding.words for finding in findings if finding.name == "effect" and finding.holds]
+    open_ones = {
+        f"{finding.name} not shown: {finding.words}"
+        for finding in findings
+        if finding.holds is None and finding.name != "effect"
+    }
+    return [*told, *effects, *sorted(open_ones)]

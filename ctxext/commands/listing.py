@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -48,10 +48,16 @@ def read_option(path: Path) -> Option:
         name=path.stem,
         line=comments[0].removeprefix("# ").rstrip("."),
         paper=found.get("paper", "none"),
-        trained=found.get("trained", "from scratch" if scratch else first(member.trained for member in members)),
+        trained=found.get("trained", "from scratch" if scratch else most_trained(members)),
         neutral=found.get("neutral", first(member.neutral for member in members)),
         export=found.get("exports", first(exports)),
     )
+
+
+def most_trained(members: Sequence[Option]) -> str:
+    """Return how the weights are trained for all `members` together: as for the one that asks most."""
+    ranks = ("from scratch", "fine-tuned", "training-free")
+    return first(rank for rank in ranks if rank in [member.trained for member in members])
 
 
 def first(words: Iterable[str]) -> str:

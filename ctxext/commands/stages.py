@@ -6,14 +6,28 @@ from typing import NamedTuple
 class Stage(NamedTuple):
     """A command that takes overrides: what it does in a line, the function that does it, and three examples.
 
-    `method` is the one that it takes where none is typed.
+    `method` is the one that it takes where none is typed; `notes` tell what it shows and leaves behind.
     """
 
     line: str
     function: str
     examples: tuple[str, str, str]
     method: str = ""
+    notes: tuple[str, ...] = ()
 
+
+CHECK_NOTES = (
+    "takes some seconds: about ten for base=tiny at 1024 tokens, more for longer contexts",
+    "✓ a property holds, ✗ it fails; – it isn't promised, or no affordable length shows it; the reason follows",  # noqa: RUF001
+    "leaves check.json in the run's folder: properties, masks and costs",
+    "exit status: 0 all that is promised holds, 1 a property fails, 2 what was typed is refused",
+)
+SEARCH_NOTES = (
+    "takes minutes: two to three for base=tiny at 1024 tokens on one core, and more with longer contexts",
+    "leaves in the run's folder: position/longrope_found.yaml and method/longrope_found.yaml, options to take with",
+    "  --config-dir; search.jsonl, a line an iteration; candidates.jsonl, from which the same search goes on",
+    "exit status: 0 done, 1 failed or interrupted, 2 what was typed is refused",
+)
 
 STAGES = {
     "train": Stage(
@@ -60,6 +74,7 @@ STAGES = {
             "ctxext check position=rope_ntk mask=sliding_window mask.window=128 context_length=512",
             "ctxext check -m +method=self_extend,streaming_llm,shifted_sparse",
         ),
+        notes=CHECK_NOTES,
     ),
     "search": Stage(
         "find LongRoPE's factors for a base and a length, on validation text and look-ups",
@@ -70,5 +85,6 @@ STAGES = {
             "ctxext search -m search.objective=text,lookup,both",
         ),
         method="longrope",
+        notes=SEARCH_NOTES,
     ),
 }

@@ -102,9 +102,20 @@ def agreement(path: Path, settings: Mapping[str, object]) -> int:
 
 def trained(slot: str, option: str) -> str:
     """Return what the file of the `option` of `slot` says of training, or nothing."""
+    return found_in(slot, option, r"^# trained: (.+)$")
+
+
+def fixed(slot: str, option: str, key: str) -> float | None:
+    """Return the number that the file of the `option` of `slot` gives `key`, or None where it has none of its own."""
+    number = found_in(slot, option, rf"^{re.escape(key)}: *([-+.\deE]+) *(?:#.*)?$")
+    return float(number) if number else None
+
+
+def found_in(slot: str, option: str, pattern: str) -> str:
+    """Return what the group of the `pattern` finds in the file of the `option` of `slot`, or nothing."""
     if option not in options(slot):
         return ""
-    line = re.search(r"^# trained: (.+)$", option_file(slot, option).read_text(encoding="utf-8"), re.MULTILINE)
+    line = re.search(pattern, option_file(slot, option).read_text(encoding="utf-8"), re.MULTILINE)
     return line[1] if line else ""
 
 

@@ -105,6 +105,7 @@ REASONS = {
     "partial_rope": "a reader's Llama turns whole heads",
     "clipped_rope": "no reader tapers frequencies to 0",
     "grid_rope": "no reader turns pairs by the digits of a position",
+    "gemma3_rope": "no home is written for it in Gemma 3, whose norms and scales are others",
     "xpos": "no reader's Llama scales heads by their positions",
     "sinks": "the weights are a plain Llama's, and keeping the first keys is a policy of the runtime",
     "lambda_mask": "the weights are a plain Llama's, and a ceiling on distances is a policy of the runtime",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention as attend
 
+from ctxext.kernels.norm import at_least_float32
 from ctxext.seams import Places, Position, View, unmoved
 
 BLOCK = 256
@@ -34,7 +35,7 @@ def gather(
     `scale` [1 or B, 1 or H, Q] multiplies the logits of each query.
     """
     if scale is not None:
-        q = (q.float() * scale[..., None]).to(q.dtype)  # rounded once: in bfloat16 most scales are alike
+        q = (at_least_float32(q) * scale[..., None]).to(q.dtype)  # rounded once: in bfloat16 most scales are alike
     num_keys = k.shape[2]
     views = tuple(view for view in views if view.reach.beyond < num_keys)
     if is_plain_causal(views, queries, num_keys) and not is_biased(position):
@@ -170,11 +171,15 @@ def columns(view: View, start: int, stop: int, *, has_documents: bool) -> tuple[
 
 def visible_keys(queries: Places, keys: Places, views: tuple[View, ...]) -> Tensor:
     """Return how many keys each query sees over all `views`, int64 [1 or B, 1 or H, Q]."""
-    counts = []
-    for start in range(0, queries.columns.shape[0], BLOCK):
-        here = queries.part(start, start + BLOCK)
-        count = torch.zeros((), dtype=torch.int64, device=queries.columns.device)
-        for view in views:
-            count = count + seen(view, here, keys).sum(dim=-1)
-        counts.append(count)
-    return torch.cat(counts, dim=2)
+    return reduce(torch.add, (keys_of(view, queries, keys) for view in views))
+
+
+def keys_of(view: View, queries: Places, keys: Places) -> Tensor:
+    """Return how many keys each query sees in `view`, int64 [1 or B, 1 or H, Q]."""
+    reach = view.reach
+    if reach.is_full:
+        apart = queries.documents is not None and keys.documents is not None
+        past = queries.ordinals[:, None] + 1 if apart else queries.columns[None, None] + 1
+        return past.clamp(max=reach.size) if reach.tag == "band" else past
+    starts = range(0, queries.columns.shape[0], BLOCK)
+    return torch.cat([seen(view, queries.part(i, i + BLOCK), keys).sum(dim=-1) for i in starts], dim=2)

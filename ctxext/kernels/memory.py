@@ -25,6 +25,7 @@ def segments(keys: Places, size: int) -> Segments:
     within = keys.ordinals % size
     number = (within == 0).cumsum(dim=1) - 1
     one_document = keys.documents is None
+    # How many segments packed documents make, only the device knows, and tables have to be made by number.
     rows = -(-keys.columns.shape[0] // size) if one_document else int(number[:, -1].max()) + 1
     # Tokens of one segment write the same value, and segments that a row lacks stay False.
     opens = torch.zeros(number.shape[0], rows, dtype=torch.bool, device=number.device)
@@ -39,7 +40,7 @@ def recall(q: Tensor, k: Tensor, v: Tensor, lie: Segments, size: int) -> Tensor:
     num_queries, num_keys = q.shape[2], k.shape[2]
     here = lie.slots[:, num_keys - num_queries :]
     asking, written, values = table(q, here, lie, size), table(k, lie.slots, lie, size), table(v, lie.slots, lie, size)
-    first = int(here.min()) // size if num_queries < num_keys else 0
+    first = (num_keys - num_queries) // size  # no token's slot is below its column
     batch, heads, _, width = k.shape
     memory, total = k.new_zeros(batch, heads, width, v.shape[-1]), k.new_zeros(batch, heads, width, 1)
     recalled = []

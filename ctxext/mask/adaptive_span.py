@@ -79,7 +79,8 @@ class SpansOfLayer(nn.Module, Mask):
     def views(self) -> tuple[View, ...]:
         spans = self.spans()
         # Where every head still gives full weight nothing is added: spans that hold the whole text change no bit.
-        least, most = (float(end) for end in spans.detach().aminmax())
+        # A reach is made of numbers, and what is learned has to be fetched for it, in one piece.
+        least, most = map(float, torch.stack(spans.detach().aminmax()).tolist())
         whole, size = math.floor(least) + 1, math.ceil(most) + self.settings.ramp
 
         def left(queries: Places, keys: Places) -> Tensor:

@@ -20,7 +20,7 @@ class Causal(Mask):
     """Every token sees itself and all before it; a row packed with several documents is read as one text."""
 
     def views(self) -> tuple[View, ...]:
-        return (View(past, Reach(is_whole=True)),)
+        return (View(past, Reach(is_whole=True, is_full=True)),)
 
     def keeps_documents_apart(self) -> bool:
         return False

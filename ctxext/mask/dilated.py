@@ -6,6 +6,7 @@ Shapes: H heads, Q queries, K keys.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ class Dilated(Mask):
     def visible(self, queries: Places, keys: Places) -> Tensor:
         """Return bool [1, H, Q, K]: the key is in the query's window and on its grid."""
         distance = distances(queries, keys)
-        dilation = torch.tensor(self.dilations, device=distance.device)[None, :, None, None]
+        dilation = dilations_on(distance.device, tuple(self.dilations))
         return (distance >= 0) & (distance < self.window * dilation) & (distance % dilation == 0)
 
     def grown(self, sizes: Sizes, before: Mask | None) -> Mask:
@@ -66,3 +67,9 @@ class DilatedHeads(nn.Module, Mask):
 
     def views(self) -> tuple[View, ...]:
         return self.mask.views()
+
+
+@lru_cache(maxsize=8)
+def dilations_on(device: torch.device, dilations: tuple[int, ...]) -> Tensor:
+    """Return the `dilations` [H, 1, 1] on `device`."""
+    return torch.tensor(dilations, device=device)[:, None, None]

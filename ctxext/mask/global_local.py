@@ -52,8 +52,8 @@ class GlobalLocal(Mask):
 
     def is_drawn(self, queries: Places, keys: Places) -> Tensor:
         """Return bool [B, 1, Q, K]: the key is in a block that was drawn for the query's block."""
-        needed = int(queries.columns[-1]) // self.block + 1  # no ordinal is above its column
-        draws = drawn_blocks(self, 1 << (needed - 1).bit_length()).to(queries.columns.device)
+        needed = -(-queries.size // self.block)
+        draws = drawn_blocks(self, 1 << (needed - 1).bit_length(), queries.columns.device)
         blocks = (keys.ordinals // self.block)[:, None, None, :]
         visible = torch.zeros((), dtype=torch.bool, device=blocks.device)
         for draw in draws[queries.ordinals // self.block].unbind(-1):
@@ -76,13 +76,13 @@ class GlobalLocal(Mask):
 
 
 @lru_cache(maxsize=256)
-def drawn_blocks(mask: GlobalLocal, count: int) -> Tensor:
+def drawn_blocks(mask: GlobalLocal, count: int, device: torch.device) -> Tensor:
     """Return the blocks drawn for each of the first `count` blocks, int64 [N, R]; -1 where there are too few."""
     table = torch.full((count, mask.random_blocks), -1)
     for block in range(count):
-        between = list(mask.between(block))
+        between = mask.between(block)
         number = min(mask.random_blocks, len(between))
         if number:
-            draw = generator(mask.seed, "random blocks", block).choice(between, number, replace=False)
-            table[block, :number] = torch.from_numpy(draw)
-    return table
+            draw = generator(mask.seed, "random blocks", block).choice(len(between), number, replace=False)
+            table[block, :number] = torch.from_numpy(between.start + draw)
+    return table.to(device)

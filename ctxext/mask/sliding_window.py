@@ -23,7 +23,7 @@ class SlidingWindow(Mask):
         require(self.window >= 1, f"mask.window must be at least 1 token, got {self.window}")
 
     def views(self) -> tuple[View, ...]:
-        return (View(self.visible, Reach("band", self.window, is_whole=True)),)
+        return (View(self.visible, Reach("band", self.window, is_whole=True, is_full=True)),)
 
     def visible(self, queries: Places, keys: Places) -> Tensor:
         """Return bool [1, 1, Q, K]: the key is one of the last `window` up to the query."""

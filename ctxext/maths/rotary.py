@@ -48,7 +48,7 @@ def turn(heads: Tensor, positions: Tensor, frequencies: Tensor, amplitude: float
     """
     with torch.autocast(heads.device.type, enabled=False):
         by_pair = positions if positions.dim() == 3 else positions[..., None]
-        angles = (by_pair.float() * frequencies.to(heads.device))[:, None]
+        angles = (by_pair.float() * frequencies)[:, None]
         cosine, sine = (angles.cos() * amplitude).to(heads.dtype), (angles.sin() * amplitude).to(heads.dtype)
     first, second = heads.chunk(2, dim=-1)
     return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)

@@ -5,6 +5,7 @@ Shapes: B rows, S tokens, Q queries, K keys, H heads.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -31,7 +32,7 @@ def is_counted_by_views(network: Any) -> bool:
 def queries_at(keys: Places, columns: Tensor) -> Places:
     """Return the queries among `keys`, of one row of one document, that stand at `columns` [Q]."""
     positions, ordinals, lengths = (part[:, columns] for part in (keys.positions, keys.ordinals, keys.lengths))
-    return Places(keys.columns[columns], positions, None, ordinals, lengths)
+    return Places(keys.columns[columns], positions, None, ordinals, lengths, keys.size)
 
 
 @torch.no_grad()
@@ -141,7 +142,12 @@ def activation_bytes(network: Any, length: int, measured: tuple[int, int]) -> fl
 
     Parts that grow with the length and with its square are told apart; the loss, which holds few logits, is left out.
     """
-    short, long = measured
-    each_short, each_long = (saved_bytes(network, count) / count for count in measured)
+    return extrapolated(length, {count: saved_bytes(network, count) for count in measured})
+
+
+def extrapolated(length: int, saved: Mapping[int, int]) -> float:
+    """Return an estimate of `saved_bytes` at `length` from the bytes `saved` at two lengths, the shorter one first."""
+    (short, at_short), (long, at_long) = saved.items()
+    each_short, each_long = at_short / short, at_long / long
     slope = max((each_long - each_short) / (long - short), 0.0)
     return length * (each_short + slope * (length - short))

@@ -4,11 +4,12 @@ Shapes: B batch, H heads, Q queries, K keys.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from ctxext.seams import Places, Position
+from ctxext.seams import Places, Position, gaps
 
 
 def slopes(num_heads: int) -> list[float]:
@@ -19,10 +20,15 @@ def slopes(num_heads: int) -> list[float]:
     return geometric + between[: num_heads - power]
 
 
+@lru_cache(maxsize=8)
+def slopes_on(device: torch.device, num_heads: int) -> Tensor:
+    """Return the slopes [H, 1, 1] on `device`."""
+    return torch.tensor(slopes(num_heads), device=device)[:, None, None]
+
+
 @dataclass(frozen=True)
 class Alibi(Position):
     """ALiBi (Press et al. 2021, 2108.12409): a logit loses slope x distance; nothing is embedded or rotated."""
 
     def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor:
-        slope = torch.tensor(slopes(num_heads), device=queries.positions.device)[None, :, None, None]
-        return -slope * (queries.positions[:, None, :, None] - keys.positions[:, None, None, :]).float()
+        return -slopes_on(queries.positions.device, num_heads) * gaps(queries, keys).float()

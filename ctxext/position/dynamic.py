@@ -27,8 +27,9 @@ class ByLength:
     def rotate(self, heads: Tensor, places: Places) -> Tensor:
         """Return `heads` [B, H, S, D] turned to `places`, whose lengths count what is cached too."""
         if places.documents is None:
-            return Rope.rotate(self.at(int(places.lengths[0, 0])), heads, places)
+            return Rope.rotate(self.at(places.size), heads, places)
         lengths: dict[Rope, list[int]] = {}
+        # Of a packed row only the device knows the lengths, and encodings are made from numbers.
         for length in torch.unique(places.lengths).tolist():
             lengths.setdefault(self.at(length), []).append(length)
         turned = heads

@@ -13,7 +13,7 @@ from torch.nn.functional import embedding
 from torch.utils.checkpoint import checkpoint
 
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position, Sizes
+from ctxext.seams import Places, Position, Sizes, gaps
 
 RATE = 0.1
 """The initial c."""
@@ -76,17 +76,17 @@ class FireLayer(nn.Module, Position):
 
     def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor:
         if torch.is_grad_enabled():  # what a pair needs for the backward pass would be most of a step's memory
-            kept: Tensor = checkpoint(self.function, queries.positions, keys.positions, use_reentrant=False)
+            kept: Tensor = checkpoint(self.function, queries, keys, use_reentrant=False)
             return kept
-        return self.function(queries.positions, keys.positions)
+        return self.function(queries, keys)
 
-    def function(self, queries: Tensor, keys: Tensor) -> Tensor:
-        """Return f of queries at positions [B, Q] and keys at positions [B, K], float32 [B, H, Q, K]."""
-        with torch.autocast(queries.device.type, enabled=False):
+    def function(self, queries: Places, keys: Places) -> Tensor:
+        """Return f of `queries` and `keys`, float32 [B, H, Q, K]."""
+        with torch.autocast(queries.positions.device.type, enabled=False):
             rate = self.rate.float().abs()
-            gaps = (queries[:, :, None] - keys[:, None, :]).clamp(min=0).float()
-            span = torch.maximum(queries.float(), (self.stretch.float() * self.floor).abs())
-            share = torch.log1p(rate * gaps) / (torch.log1p(rate * span) + SPARE)[:, :, None]
+            distance = gaps(queries, keys)[:, 0].clamp(min=0).float()
+            span = torch.maximum(queries.positions.float(), (self.stretch.float() * self.floor).abs())
+            share = torch.log1p(rate * distance) / (torch.log1p(rate * span) + SPARE)[:, :, None]
             turns, lines = self.pieces()
             slope, height = embedding(torch.bucketize(share, turns), lines).chunk(2, dim=-1)
             return torch.addcmul(height, slope, share[..., None]).permute(0, 3, 1, 2)

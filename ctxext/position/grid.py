@@ -4,6 +4,7 @@ Shapes: B batch, H heads, S tokens, D head width.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -37,11 +38,11 @@ class GridRope(Rope):
         )
         digits = self.digits(places.positions)
         by_pair = digits[..., torch.arange(width // 2, device=digits.device) % self.dims]
-        return rotary.turn(heads, by_pair, cached_frequencies(self, width), 1.0)
+        return rotary.turn(heads, by_pair, cached_frequencies(self, width, heads.device), 1.0)
 
     def digits(self, positions: Tensor) -> Tensor:
         """Return the digits of `positions` [B, S], lowest first [B, S, dims]; those of -n are those of n, negated."""
-        powers = torch.tensor([self.radix**power for power in range(self.dims)], device=positions.device)
+        powers = powers_on(positions.device, self.radix, self.dims)
         quotients = torch.div(positions[..., None], powers, rounding_mode="trunc")
         return torch.cat((quotients[..., :-1].fmod(self.radix), quotients[..., -1:]), dim=-1)
 
@@ -50,3 +51,9 @@ class GridRope(Rope):
 
     def period(self) -> int:
         return int(self.radix ** (self.dims - 1))
+
+
+@lru_cache(maxsize=8)
+def powers_on(device: torch.device, radix: int, count: int) -> Tensor:
+    """Return the first `count` powers of `radix` [count], from 1 on, on `device`."""
+    return torch.tensor([radix**power for power in range(count)], device=device)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position, Sizes
+from ctxext.seams import Places, Position, Sizes, gaps
 
 KINDS = ("log", "power")
 LEAST = 0.01
@@ -60,7 +60,7 @@ class LogKernel(nn.Module, Position):
 
     def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor:
         scale, rate = (softplus(part.float())[:, None, None] for part in (self.scale, self.rate))
-        return -scale * torch.log1p(rate * distances(queries, keys))
+        return -scale * torch.log1p(rate * distance(queries, keys))
 
 
 class PowerKernel(nn.Module, Position):
@@ -73,12 +73,12 @@ class PowerKernel(nn.Module, Position):
 
     def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor:
         scale, exponent = softplus(self.scale.float()), 2 * self.exponent.float().sigmoid()
-        return -scale[:, None, None] * distances(queries, keys) ** exponent[:, None, None]
+        return -scale[:, None, None] * distance(queries, keys) ** exponent[:, None, None]
 
 
-def distances(queries: Places, keys: Places) -> Tensor:
+def distance(queries: Places, keys: Places) -> Tensor:
     """Return how far each key stands before each query, float32 [B, 1, Q, K]; 0 in the future, which has no kernel."""
-    return (queries.positions[:, None, :, None] - keys.positions[:, None, None, :]).clamp(min=0).float()
+    return gaps(queries, keys).clamp(min=0).float()
 
 
 def before_softplus(rates: Tensor) -> Tensor:

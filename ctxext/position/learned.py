@@ -56,7 +56,7 @@ def drawn_table(rows: int, width: int) -> nn.Parameter:
 
 def check_positions(positions: Tensor, limit: int, option: str, remedy: str) -> None:
     """Refuse `positions` from `limit` on, where the `option` has no row; `remedy` says what would do."""
-    last = int(positions.max())
+    last = int(positions.max())  # once a pass: on a device, an index too large would end the process
     require(
         last < limit, f"{option} has rows for positions below {limit}, and a text reaches position {last}; {remedy}"
     )

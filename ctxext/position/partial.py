@@ -37,7 +37,7 @@ class PartialRope(Rope):
         return rotary.frequencies(self.rope_theta, int(rotated))
 
     def rotate(self, heads: Tensor, places: Places) -> Tensor:
-        frequencies = cached_frequencies(self, heads.shape[-1])
+        frequencies = cached_frequencies(self, heads.shape[-1], heads.device)
         rotated = 2 * frequencies.shape[0]
         turned = rotary.turn(heads[..., :rotated], places.positions, frequencies, 1.0)
         return torch.cat((turned, heads[..., rotated:]), dim=-1)

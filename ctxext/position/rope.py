@@ -6,6 +6,7 @@ Shapes: B batch, H heads, S tokens, D head width.
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+import torch
 from torch import Tensor
 
 from ctxext.maths import rotary
@@ -33,16 +34,17 @@ class Rope(Position):
         return 1.0
 
     def rotate(self, heads: Tensor, places: Places) -> Tensor:
-        return rotary.turn(heads, places.positions, cached_frequencies(self, heads.shape[-1]), self.amplitude)
+        frequencies = cached_frequencies(self, heads.shape[-1], heads.device)
+        return rotary.turn(heads, places.positions, frequencies, self.amplitude)
 
     def base(self) -> "Rope":
         return Rope(self.rope_theta)
 
 
 @lru_cache(maxsize=64)
-def cached_frequencies(rope: Rope, width: int) -> Tensor:
-    """Return `rope.frequencies(width)`, computed once."""
-    return rope.frequencies(width)
+def cached_frequencies(rope: Rope, width: int, device: torch.device) -> Tensor:
+    """Return `rope.frequencies(width)` on `device`, computed once."""
+    return rope.frequencies(width).to(device)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ class Pose:
     """PoSE (Zhu et al. 2023, 2309.10400): a document is cut in two, and its second part skips up to `max_position`.
 
     The cut lies in the first half, as in the reference, which draws once and repeats the same skips each time round.
-    Each document of a row has a cut and a skip of its own, since documents don't see each other.
+    Each document of a row has a cut and a skip of its own, since documents don't see each other. Positions alone are
+    drawn: the tokens stay as they are laid, where the reference takes the second part from farther on in the text.
     """
 
     max_position: int

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position, Sizes
+from ctxext.seams import Places, Position, Sizes, gaps
 
 DEVIATION = 0.02
 """Of the initial biases, which are drawn small, so that a fresh model hardly tells distances apart."""
@@ -70,5 +70,5 @@ class T5BiasPart(nn.Module, Position):
         self.register_buffer("edges", first, persistent=False)
 
     def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor:
-        gaps = queries.positions[:, :, None] - keys.positions[:, None, :]
-        return embedding(torch.bucketize(gaps, self.edges, right=True), self.table).permute(0, 3, 1, 2)
+        buckets = torch.bucketize(gaps(queries, keys)[:, 0], self.edges, right=True)
+        return embedding(buckets, self.table).permute(0, 3, 1, 2)

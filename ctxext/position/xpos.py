@@ -5,6 +5,7 @@ Shapes: B batch, H heads, G key-value heads, S tokens, D head width.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -41,13 +42,9 @@ class XPos(Rope):
     def scaled(self, heads: Tensor, places: Places, sign: int) -> Tensor:
         """Return `heads` [B, H, S, D] multiplied by zeta^(sign (p - centre) / scale_base)."""
         steps = (places.positions - places.lengths / 2) * (sign / self.scale_base)
-        powers = steps.float()[..., None] * self.decays(heads.shape[-1]).log().to(heads.device)
+        powers = steps.float()[..., None] * log_decays_on(heads.device, heads.shape[-1])
         scale = powers.clamp(-STEEPEST, STEEPEST).exp().repeat(1, 1, 2)[:, None]
         return (heads.float() * scale).to(heads.dtype)
-
-    def decays(self, width: int) -> Tensor:
-        """Return zeta of each pair [width / 2], rising towards 1."""
-        return (torch.arange(0, width, 2).float() + GAMMA * width) / ((1 + GAMMA) * width)
 
     def base(self) -> Rope:
         return self
@@ -56,3 +53,14 @@ class XPos(Rope):
         """Return the length at whose ends the steepest pair reaches what a head can be multiplied by."""
         steepest = math.log((1 + GAMMA) / GAMMA)
         return int(2 * STEEPEST * self.scale_base / steepest)
+
+
+def decays(width: int) -> Tensor:
+    """Return zeta of each pair [width / 2], rising towards 1."""
+    return (torch.arange(0, width, 2).float() + GAMMA * width) / ((1 + GAMMA) * width)
+
+
+@lru_cache(maxsize=8)
+def log_decays_on(device: torch.device, width: int) -> Tensor:
+    """Return ln zeta of each pair [width / 2] on `device`."""
+    return decays(width).log().to(device)

@@ -14,6 +14,10 @@ from torch import Tensor
 from ctxext.proving.finding import Finding, absent
 from ctxext.proving.specimen import SAME, Specimen, difference, positions
 
+SHORT = 512
+"""Tokens up to which a text is cut often."""
+CYCLE = 60
+"""What 2, 3, 4 and 5 divide."""
 RESIDUE = 1e-9
 """What sums over a whole row may leave of other documents, whose shares cancel up to rounding, over the own share."""
 
@@ -49,31 +53,55 @@ def causality(specimen: Specimen) -> Finding:
     At each cut between two tokens all that stands before is held against all that stands behind. Gradients alone would
     miss what was detached, a change alone what rounds to nothing.
     """
-    cuts = sorted({1, specimen.length // 2, min(specimen.trained_length, specimen.length - 1), specimen.length - 1})
-    leaks: list[float] = []
+    told = []
     for mode in specimen.modes:
-        with specimen.training(mode):
-            leaks += leaks_at(specimen, cuts)
-    worst = max(leaks)
-    told = f"{', '.join(map(str, cuts))} of {specimen.length} tokens" + ", in training too" * (len(specimen.modes) - 1)
-    if worst == 0:
-        return Finding("causality", True, worst, f"no gradient and no change comes from behind the cuts at {told}")
-    place = leaks.index(worst)
-    mode = " in training" if place >= len(cuts) else ""
-    return Finding("causality", False, worst, f"outputs before token {cuts[place % len(cuts)]} see later ones{mode}")
+        when = " in training" if mode else ""
+        for length in sorted({specimen.length, specimen.acting.length(mode)}):
+            cuts = cuts_of(length) if length <= SHORT else few_cuts(length)
+            with specimen.training(mode):
+                leaks = leaks_at(specimen, length, cuts)
+            worst = max(leaks)
+            if worst > 0:
+                cut = cuts[leaks.index(worst)]
+                return Finding("causality", False, worst, f"outputs before token {cut} see later ones{when}")
+            told.append(f"{len(cuts)} cuts of {length:,} tokens{when}")
+    return Finding("causality", True, 0.0, f"no gradient and no change comes from behind {listed(told)}")
 
 
-def leaks_at(specimen: Specimen, cuts: Sequence[int]) -> list[float]:
-    """Return for each of `cuts` how much of what stands behind it comes to what stands before."""
-    tokens, network = specimen.tokens(specimen.length), specimen.network
-    embedded, hidden = traced(network, tokens, positions(tokens), None)
+def cuts_of(length: int) -> list[int]:
+    """Return where a text of `length` tokens is cut: at both ends, and five times between.
+
+    These leave every remainder by 2, 3, 4 and 5, so that what every second or fifth token sees doesn't pass unseen.
+    """
+    apart = length // 6 // CYCLE * CYCLE
+    first = apart or length // 2
+    between = {first + number * (apart + 1) for number in range(5)}
+    return sorted(cut for cut in {1, *between, length - 1} if 0 < cut < length)
+
+
+def few_cuts(length: int) -> list[int]:
+    """Return where a text of `length` tokens is cut if it is long: at both ends, and twice between."""
+    return sorted({1, length // 3 | 1, length * 2 // 3, length - 1})
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return `words` with commas and an `and`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+
+
+def leaks_at(specimen: Specimen, length: int, cuts: Sequence[int]) -> list[float]:
+    """Return for each of `cuts` of `length` tokens how much of what stands behind it comes to what stands before.
+
+    By changes alone where the memory doesn't hold what gradients need.
+    """
+    tokens, network = specimen.tokens(length), specimen.network
+    graph = traced(network, tokens, positions(tokens), None) if specimen.keeps_graph(length) else None
     before, leaks = specimen.read(network, tokens), []
     for cut in cuts:
-        leak = influence(embedded, hidden[:, :cut])[cut:].max()
+        leak = 0.0 if graph is None else float(influence(graph[0], graph[1][:, :cut])[cut:].max())
         changed = tokens.clone()
         changed[:, cut:] = (changed[:, cut:] + 1) % network.geometry.vocab_size
-        moved = difference(specimen.read(network, changed)[:, :cut], before[:, :cut])
-        leaks.append(max(float(leak), moved))
+        leaks.append(max(leak, difference(specimen.read(network, changed)[:, :cut], before[:, :cut])))
     return leaks
 
 
@@ -90,14 +118,22 @@ def packing(specimen: Specimen) -> Finding:
     if max(leaks) > RESIDUE:
         return Finding("packing", False, max(leaks), "a document of a packed row moves the outputs of another")
     apart = packed_apart(specimen)
-    words = "no gradient and no change crosses a border, and each document is read as if alone"
+    words = (
+        f"nothing crosses a border, and each of 3 documents, one of {longest(specimen):,} tokens, is read as if alone"
+    )
     failed = "no document sees another, but packed ones are read otherwise than alone"
     return Finding("packing", apart <= SAME, apart, words if apart <= SAME else failed)
 
 
+def longest(specimen: Specimen) -> int:
+    """Return how long the longest text is that a method needs to act."""
+    return max(specimen.acting.reading, specimen.acting.training)
+
+
 def packed(specimen: Specimen) -> tuple[Tensor, Tensor, Tensor, list[int]]:
     """Return tokens, positions and documents [1, S] of a row of three documents, the middle one long, and lengths."""
-    lengths = [max(specimen.length // 5, 1), specimen.length, max(specimen.length // 8, 1)]
+    long = longest(specimen)
+    lengths = [max(long // 5, 1), long, max(long // 8, 1)]
     tokens = specimen.tokens(sum(lengths))
     places = torch.cat([torch.arange(length) for length in lengths])[None].to(specimen.device)
     documents = torch.repeat_interleave(torch.arange(3), torch.tensor(lengths))[None].to(specimen.device)
@@ -106,13 +142,15 @@ def packed(specimen: Specimen) -> tuple[Tensor, Tensor, Tensor, list[int]]:
 
 def crossings(specimen: Specimen) -> Iterator[float]:
     """Yield how much other documents of a packed row move each, by gradients over its own and by a change of tokens."""
-    tokens, places, documents, _ = packed(specimen)
-    embedded, hidden = traced(specimen.network, tokens, places, documents)
+    tokens, places, documents, lengths = packed(specimen)
+    keeps_graph = specimen.keeps_graph(tokens.shape[1]) or max(lengths) == specimen.length
+    graph = traced(specimen.network, tokens, places, documents) if keeps_graph else None
     before = read_packed(specimen, tokens, places, documents)
     for number in range(3):
         inside = documents[0] == number
-        moved = influence(embedded, hidden[:, inside])
-        yield float(moved[~inside].max() / moved[inside].max())
+        if graph is not None:
+            moved = influence(graph[0], graph[1][:, inside])
+            yield float(moved[~inside].max() / moved[inside].max())
         changed = torch.where(inside, tokens, (tokens + 1) % specimen.network.geometry.vocab_size)
         found = read_packed(specimen, changed, places, documents)
         yield difference(found[:, inside], before[:, inside])

@@ -11,6 +11,7 @@ from torch import Tensor
 from ctxext.proving.finding import Finding, absent
 from ctxext.proving.specimen import SAME, Specimen, difference, positions
 
+SAME_MEMBERS = "position, mask and attention are those of its base: no other reading to compare with"
 SINGLE = 8
 """How many tokens at the end are read one by one, as in writing."""
 
@@ -42,10 +43,16 @@ def appended(specimen: Specimen, length: int) -> float:
 
 def prefix(specimen: Specimen) -> Finding:
     """Return whether outputs stay as they are when tokens are appended, where that is promised."""
-    apart = max(appended(specimen, specimen.trained_length), appended(specimen, specimen.length))
+    longest = specimen.acting.reading
+    apart = max(appended(specimen, length) for length in {specimen.trained_length, specimen.length, longest})
     if not keeps_prefix(specimen):
         return Finding("prefix", None, apart, "declared: what is appended changes how the text before it is read")
-    return judged("prefix", apart, "appended tokens change no output before them", "appended tokens change the past")
+    return judged(
+        "prefix",
+        apart,
+        f"up to {longest:,} tokens, appended ones change no output before them",
+        "appended tokens change the past",
+    )
 
 
 def cache(specimen: Specimen) -> Finding:
@@ -54,7 +61,8 @@ def cache(specimen: Specimen) -> Finding:
     Where appended tokens change the past, the parts were read before these came: there it can hold only up to the
     length from which they do.
     """
-    length, told = specimen.length, ""
+    length = specimen.acting.reading
+    told = f" at {length:,} tokens"
     if not keeps_prefix(specimen):
         length = min(specimen.trained_length, length)
         if appended(specimen, length) > SAME:
@@ -113,19 +121,22 @@ def shifted(specimen: Specimen, shift: int) -> float:
 def effect(specimen: Specimen) -> Finding:
     """Return whether the method acts: outputs beyond the trained length differ from those of its base."""
     if not specimen.extends:
-        return absent("effect", "it extends no other model: weights are trained with it")
+        return absent("effect", SAME_MEMBERS)
     if all(set_neutral(member, specimen.length) for member in specimen.members):
         return absent("effect", "its settings make it exactly its base, so that it can have no effect")
-    longest = min(specimen.target_length, 4 * specimen.length)
-    for length in sorted({specimen.length, max(specimen.length, longest)}):
+    for length in specimen.lengths:
         apart = {mode: acted(specimen, length, mode) for mode in specimen.modes}
         if max(apart.values()) > SAME:
             when = "" if apart[""] > SAME else ", in training alone"
-            words = f"outputs at {length} tokens differ from the base's beyond the trained length{when}"
+            where = " beyond the trained length" * (length > specimen.trained_length)
+            words = f"outputs at {length:,} tokens differ from the base's{where}{when}"
             return Finding("effect", True, max(apart.values()), words)
-    return Finding(
-        "effect", False, max(apart.values()), f"at {length} tokens it reads as its base does: it has no effect"
-    )
+    if specimen.is_cut_short:
+        return absent(
+            "effect", f"up to {length:,} tokens it reads as its base does; longer texts take too much time here"
+        )
+    words = f"up to {length:,} tokens it reads as its base does: it has no effect"
+    return Finding("effect", False, max(apart.values()), words)
 
 
 def set_neutral(member: object, length: int) -> bool:
@@ -145,7 +156,7 @@ def acted(specimen: Specimen, length: int, mode: str) -> float:
 def neutral(specimen: Specimen) -> Finding:
     """Return whether the method with its neutral settings is its base to the last bit, where it has such settings."""
     if not specimen.extends:
-        return absent("neutral", "it extends no other model: weights are trained with it")
+        return absent("neutral", SAME_MEMBERS)
     length = min(specimen.length, specimen.limit(specimen.network, specimen.base) or specimen.length)
     off = [member.base() if member == member.base() else member.off(length) for member in specimen.members]
     without = [type(member).__name__ for member, neutral in zip(specimen.members, off, strict=True) if neutral is None]

@@ -1,17 +1,18 @@
-"""How a position turns heads: phases exact far out, and frequencies scaled as the published methods scale them.
+"""How a position turns heads: phases exact far out, frequencies and amplitudes as the formulas have them.
 
-Shapes: D head width, H heads, S tokens.
+Shapes: D head width, P pairs of it, H heads, S tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ctxext.proving.finding import Finding, absent
+from ctxext.proving.formulas import Turning, turning
 from ctxext.proving.specimen import Specimen
 from ctxext.seams import Places, Position
 
@@ -23,6 +24,10 @@ PHASE = 0.03
 """The largest error in radians at FAR: in float32 the angle itself is rounded by 0.004."""
 ROUNDED = 0.02
 """The largest error of a turned head in bfloat16, whose numbers are rounded by 0.004."""
+EXACT = 1e-5
+"""The largest relative error of an angle or an amplitude against its formula; float32 rounds by 1e-6."""
+TINY = 1e-12
+"""What an angle that should be 0 is compared with."""
 UNEVEN = 0.15
 """How much more of its frequency a pair may keep than a faster one, since some methods round wavelengths to tokens."""
 
@@ -128,13 +133,70 @@ def lossy_hook(specimen: Specimen, position: Any, far: int) -> str:
 
 @torch.no_grad()
 def frequencies(specimen: Specimen) -> Finding:
+    """Return whether pairs of heads turn and grow as the position's formula says, or as every published scaling does.
+
+    The latter, where the class is the user's own, is a rule that most mistakes of a blend break.
+    """
+    errors = [error_at(specimen, *asked_for) for asked_for in asked(specimen)] if specimen.has_heads else []
+    if not errors:
+        return scaled(specimen)
+    name, worst = type(specimen.network.position).__name__, max(errors)
+    words = f"pairs turn and grow as they should, held against the formula of {name}"
+    failed = f"pairs turn or grow otherwise than by the formula of {name}"
+    return Finding("frequencies", worst <= EXACT, worst, words if worst <= EXACT else failed)
+
+
+def asked(specimen: Specimen) -> Iterator[tuple[Any, int, Turning]]:
+    """Yield each layer's position, the trained and the target length, and how the formula turns heads there, if known.
+
+    Those that turn alike, and should, are asked once.
+    """
+    whole, count = specimen.network.position, len(specimen.network.members)
+    known: list[tuple[Any, int, Turning]] = []
+    for length in (specimen.trained_length, specimen.target_length):
+        for layer, (position, *_) in enumerate(specimen.network.members):
+            expected = turning(whole, head_width(specimen), length, (layer, count))
+            if expected is not None and (position, length, expected) not in known:
+                known.append((position, length, expected))
+                yield position, length, expected
+
+
+def error_at(specimen: Specimen, position: Any, length: int, expected: Turning) -> float:
+    """Return the largest relative error of angle and growth of `position` in a text of `length` tokens."""
+    width, device = head_width(specimen), specimen.device
+    origin = turned(position.rotate_keys, width, place(0, length, device))
+    errors = []
+    for step in [max(expected.radix, 1) ** digit for digit in range(expected.dims)]:
+        here = place(step, length, device)
+        queries, keys = turned(position.rotate, width, here), turned(position.rotate_keys, width, here)
+        angles = [
+            min(relative(angle, candidate) for candidate in expected.candidates(step))
+            for angle in (angles_of(queries, expected.width), angles_of(keys, expected.width))
+        ]
+        grown = growth_of(queries, expected.width) * growth_of(origin, expected.width)
+        errors += [*angles, relative(grown, expected.growth(step))]
+    return max(errors)
+
+
+def relative(found: Tensor | None, expected: Sequence[float]) -> float:
+    """Return the largest error of `found` over each of the `expected` numbers; infinite where nothing was found."""
+    if found is None:
+        return float("inf")
+    numbers = torch.tensor(expected, dtype=torch.float64, device=found.device)
+    return float(((found - numbers).abs() / numbers.abs().clamp(min=TINY)).max())
+
+
+def scaled(specimen: Specimen) -> Finding:
     """Return whether a scaling keeps the fast pairs of heads and slows the slow ones, by its factor where it has one.
 
     Every published one divides the frequencies by numbers that rise from pair to pair, from about 1 or more up to the
     factor (in dynamic ones more). A blend that is inverted, or a factor that is ignored, does not.
     """
-    pairs = layers(specimen) if specimen.extends else ()
-    shares = [kept for pair in pairs if (kept := kept_shares(specimen, *pair)) is not None]
+    if not specimen.has_heads or not any(overrides(position, "rotate") for position, _ in layers(specimen)):
+        return absent("frequencies", "positions turn no heads")
+    if not specimen.extends:
+        return absent("frequencies", "heads are turned by a class of your own, which scales no other")
+    shares = [kept for pair in layers(specimen) if (kept := kept_shares(specimen, *pair)) is not None]
     if not shares:
         return absent("frequencies", "heads are turned as the base turns them, or not in pairs")
     rise = max(float((kept - kept.cummin(dim=0).values).max()) for kept in shares)
@@ -149,7 +211,8 @@ def frequencies(specimen: Specimen) -> Finding:
     )
     if factor != 1 and not least <= slowest <= most:
         return Finding("frequencies", False, slowest, f"{told}, which isn't what factor {factor:g} asks for")
-    return Finding("frequencies", True, slowest, told + f", at factor {factor:g}" * (factor != 1))
+    at_factor = f", at factor {factor:g}" * (factor != 1)
+    return Finding("frequencies", True, slowest, f"{told}{at_factor}; your own class, held against a rule alone")
 
 
 def kept_shares(specimen: Specimen, position: Any, base: Any) -> Tensor | None:
@@ -159,16 +222,27 @@ def kept_shares(specimen: Specimen, position: Any, base: Any) -> Tensor | None:
     """
     width, where = head_width(specimen), place(1, specimen.target_length, specimen.device)
     found, expected = turned(position.rotate, width, where), turned(base.rotate, width, where)
-    angles, before = angles_of(found), angles_of(expected)
+    angles, before = angles_of(found, width), angles_of(expected, width)
     if torch.equal(found, expected) or angles is None or before is None or not bool((before > 0).all()):
         return None
     return angles / before
 
 
-def angles_of(matrix: Tensor) -> Tensor | None:
-    """Return the angles [D / 2] by which `matrix` [D, D] turns the pairs (i, i + D / 2); None if it does more."""
-    half = matrix.shape[0] // 2
-    cosine, sine = matrix[:half, :half].diagonal(), matrix[:half, half:].diagonal()
-    if not torch.allclose(cosine.square() + sine.square(), matrix[:half].square().sum(dim=1), rtol=1e-4):
-        return None
-    return torch.atan2(sine, cosine)
+def angles_of(matrix: Tensor, width: int) -> Tensor | None:
+    """Return the angles [P] by which `matrix` [D, D] turns the pairs of `width` dimensions; None if it does more."""
+    half = width // 2
+    cosine, sine = matrix[:half, :half].diagonal(), matrix[:half, half : 2 * half].diagonal()
+    below = matrix[half : 2 * half]
+    same = (
+        (matrix[:half].square().sum(dim=1), cosine.square() + sine.square()),
+        (below[:, half : 2 * half].diagonal(), cosine),
+        (below[:, :half].diagonal(), -sine),
+    )
+    is_turn = all(torch.allclose(found, expected, rtol=1e-4, atol=1e-6) for found, expected in same)
+    left = matrix[2 * half :] - torch.eye(matrix.shape[0]).to(matrix)[2 * half :]
+    return torch.atan2(sine, cosine) if is_turn and not bool(left.any()) else None
+
+
+def growth_of(matrix: Tensor, width: int) -> Tensor:
+    """Return by what `matrix` [D, D], whose rows are turned unit vectors, stretches the pairs of `width` [P]."""
+    return matrix[: width // 2].square().sum(dim=1).sqrt()

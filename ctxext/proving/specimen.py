@@ -9,17 +9,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ctxext.model import cost
+from ctxext.proving.acting import Acting, ladder, needed
 from ctxext.seams import Attention, Mask, Position
 
 Members = tuple[Position, Mask, Attention]
 
 BEYOND = 64
 """How many tokens beyond the trained length are read, or as many again where the trained length is shorter."""
+AFFORDABLE = 2e11
+"""Floating-point operations that reading one text may take, where longer ones are tried until a method acts."""
+GRAPH = 1.5e9
+"""Bytes that the weights of attention may take which one reading keeps for its gradients."""
 SAME = 5e-4
 """Two readings are the same up to this largest difference over the root mean square; rounding alone gives 5e-5."""
 
@@ -29,7 +36,8 @@ class Specimen:
     """The composed `network` and its `base`, which share their weights; `length` tokens are read at once.
 
     The shared weights are those of the network that was given, not a copy. What the seams learn is a copy, moved at
-    random, so that parts which begin at 0 act.
+    random, so that parts which begin at 0 act. Longer texts are read where a method acts only there, unless reading one
+    takes more than `affordable` floating-point operations.
     """
 
     network: Any
@@ -37,6 +45,7 @@ class Specimen:
     trained_length: int
     target_length: int
     length: int
+    affordable: float
 
     @property
     def has_heads(self) -> bool:
@@ -75,9 +84,41 @@ class Specimen:
         hidden: Tensor = network.hidden(tokens, positions(tokens) + shift)
         return hidden
 
-    def shortened(self, length: int) -> Specimen:
-        """Return the specimen with inputs of at most `length` tokens."""
-        return replace(self, length=min(length, self.length))
+    def shortened(self, length: int, affordable: float) -> Specimen:
+        """Return the specimen with inputs of at most `length` tokens, longer ones up to `affordable` operations."""
+        return replace(self, length=min(length, self.length), affordable=affordable)
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths that are tried until a method acts, rising from `length` to the target or what is affordable."""
+        end = min(self.target_length, self.limit(self.network, self.base) or self.target_length)
+        return tuple(
+            length
+            for length in ladder(self.length, end)
+            if length == self.length or cost.flops_per_token(self.network, length) * length <= self.affordable
+        )
+
+    def departs(self, other: Any, length: int, mode: str) -> bool:
+        """Return whether the network in `mode` reads `length` tokens otherwise than the network `other`."""
+        tokens = self.tokens(min(length, self.limit(self.network, other) or length))
+        with self.training(mode):
+            found = self.read(self.network, tokens)
+        return difference(found, self.read(other, tokens)) > SAME
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether reading a text of the target length takes more than is affordable."""
+        return self.lengths[-1] < min(self.target_length, self.limit(self.network, self.base) or self.target_length)
+
+    @cached_property
+    def acting(self) -> Acting:
+        """How long a text must be, so that all that fills the seams acts."""
+        return needed(self)
+
+    def keeps_graph(self, length: int) -> bool:
+        """Return whether what reading `length` tokens keeps for gradients fits into the memory."""
+        heads = self.network.geometry.sizes.num_attention_heads * len(self.network.layers) if self.has_heads else 0
+        return length <= self.length or 12 * heads * length**2 <= GRAPH
 
     @contextmanager
     def training(self, is_training: object) -> Iterator[None]:
@@ -110,8 +151,9 @@ def specimen(base: Any, members: Members, trained_length: int, target_length: in
         copied = deepcopy(base, kept)
         network = copied.reading(*members)
         stir([copied.eval(), network.eval()])
-    found = Specimen(network, copied, trained_length, target_length, trained_length + min(BEYOND, trained_length))
-    return found.shortened(found.limit(network) or found.length)
+    length = trained_length + min(BEYOND, trained_length)
+    found = Specimen(network, copied, trained_length, target_length, length, AFFORDABLE)
+    return found.shortened(found.limit(network) or length, AFFORDABLE)
 
 
 @torch.no_grad()

@@ -6,7 +6,9 @@ Shapes: B rows, S tokens, H heads, Q queries, K keys, P keys that are probed, D 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,12 +17,19 @@ from ctxext.attention.softmax import Softmax
 from ctxext.model.cost import views_of
 from ctxext.proving.finding import Finding, absent
 from ctxext.proving.specimen import Members, Specimen
+from ctxext.proving.statement import left, misstated
 from ctxext.seams import Heads, Places, Position, View
 
 PROBED = 32
 """Keys whose values are changed: the first ones, where sinks are, and others evenly from there on."""
+FEWEST = 12
 FIRST = 6
 AT_ONCE = 8
+"""Rows with a changed value that are read together."""
+SHORT = 512
+"""Tokens up to which so many keys and rows are afforded; in longer texts fewer are."""
+BLOCK = 128
+"""Queries for which the predicate is asked at once."""
 CHANGE = 1e3
 FAINT = -40.0
 """A log-weight below which a key's change may be lost in rounding, so that nothing is concluded from it."""
@@ -33,32 +42,46 @@ def is_exact(attention: object) -> bool:
 
 @dataclass(frozen=True)
 class Sight:
-    """Which queries see which keys by the predicate, bool [1 or B, 1 or H, Q, K]: `counted` how often, `faint` barely.
+    """Which queries see which of the probed keys by the predicate, bool [1 or B, 1 or H, Q, P]: `seen`, or `faint`ly.
 
-    Every pair belongs to one view at most.
+    `fault` is what is wrong with the predicate itself, or nothing; every pair belongs to one view at most.
     """
 
-    counted: Tensor
+    seen: Tensor
     faint: Tensor
-
-    @property
-    def seen(self) -> Tensor:
-        """The pairs of any view."""
-        return self.counted > 0
+    fault: str
 
 
-def sight(views: Sequence[View], queries: Places, keys: Places) -> Sight:
-    """Return what `views` show `queries` of `keys`, those of other documents left out."""
-    shape = (1, 1, queries.columns.shape[0], keys.columns.shape[0])
-    counted, faint = torch.zeros(shape, dtype=torch.int64), torch.zeros(shape, dtype=torch.bool)
+def sight(views: Sequence[View], places: Places, probed: Tensor) -> Sight:
+    """Return what `views` show the tokens at `places` of the `probed` keys [P], those of other documents left out."""
+    length = places.columns.shape[0]
+    parts = [
+        sight_of(views, places.part(start, min(start + BLOCK, length)), places, probed)
+        for start in range(0, length, BLOCK)
+    ]
+    faults = [part.fault for part in parts if part.fault]
+    seen, faint = (torch.cat(side, dim=-2) for side in zip(*((part.seen, part.faint) for part in parts), strict=True))
+    return Sight(seen, faint, faults[0] if faults else "")
+
+
+def sight_of(views: Sequence[View], queries: Places, keys: Places, probed: Tensor) -> Sight:
+    """Return what `views` show `queries` of the `probed` among `keys`."""
+    shape, device = (1, 1, queries.columns.shape[0], keys.columns.shape[0]), keys.columns.device
+    seen, faint = (torch.zeros(shape, dtype=torch.bool, device=device) for _ in range(2))
+    fault = ""
     for view in views:
         visible = view.visible(queries, keys)
         if queries.documents is not None and keys.documents is not None:
             visible = visible & (queries.documents[:, None, :, None] == keys.documents[:, None, None, :])
-        counted = counted.to(visible.device) + visible
+        if bool((seen & visible).any()):
+            fault = "two views show the same pair, which would count twice"
+        seen = seen | visible
         if view.weigh is not None:
-            faint = faint.to(visible.device) | (visible & (view.weigh(queries, keys) < FAINT))
-    return Sight(counted, faint.to(counted.device))
+            faint = faint | (visible & (view.weigh(queries, keys) < FAINT))
+    own = (queries.columns[:, None] == keys.columns).expand(seen.shape)
+    if not bool(seen[own].all()):
+        fault = fault or "a token doesn't see itself"
+    return Sight(seen[..., probed], faint[..., probed], fault)
 
 
 @torch.no_grad()
@@ -68,95 +91,139 @@ def let_through(specimen: Specimen, layer: int, members: Members, places: Places
     attend, length = specimen.network.layers[layer].self_attn, places.columns.shape[0]
     draw, moved = torch.Generator().manual_seed(3), []
     states = torch.randn(1, length, attend.q_proj.in_features, generator=draw).to(specimen.device)
-    for some in torch.split(probed, AT_ONCE):
+    for some in torch.split(probed, max(AT_ONCE * SHORT // max(length, SHORT), 1)):
         count = len(some) + 1
         documents = None if places.documents is None else places.documents.expand(count, -1)
         here = Places.of(places.positions.expand(count, -1), documents)
         x = states.expand(count, -1, -1)
-        q, k, v = attend.project(x)
-        # Row 0 is left as it is, each other row has one value changed.
-        v[torch.arange(1, count, device=v.device), :, some] += CHANGE
+        project = partial(project_changed, attend, some)
+        q, k, v = project(x)
         # Small queries and neutral positions give every visible key its weight.
-        heads = Heads(q * 1e-3, k, v, tuple(attention.remember(x)), x, attend.project)
+        heads = Heads(q * 1e-3, k, v, tuple(attention.remember(x)), x, project)
         gathered = attention.gather(heads, here, here, Position(), mask)
         moved.append((gathered[1:] != gathered[:1]).any(dim=-1))
     return torch.cat(moved)
+
+
+def project_changed(attend: Any, some: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what `attend` projects from `x` [B, S, W], where each row but the first has the value of one key changed.
+
+    These are the keys `some` [B - 1].
+    """
+    q, k, v = attend.project(x)
+    v[torch.arange(1, len(some) + 1, device=v.device), :, some] += CHANGE
+    return q, k, v
 
 
 @torch.no_grad()
 def mask(specimen: Specimen) -> Finding:
     """Return whether what is let through is what the views show, for single documents and for packed ones.
 
-    A mechanism that chooses among the visible pairs by a rule of its own may let less through, never more.
+    The views are held against the mask's formula first, where there is one. A mechanism that chooses among the visible
+    pairs by a rule of its own may let less through, never more.
     """
     if not specimen.has_heads:
         return absent("mask", "the network has no attention")
-    pairs, exact = 0, True
-    for layer, members in distinct(specimen):
-        for places in arrangements(specimen):
-            found = sight(views_of(*members[1:]), places, places)
-            fault = misshapen(found)
+    name, misstatements = type(specimen.network.mask).__name__, misstated(specimen)
+    if misstatements:
+        words = f"{misstatements:,} pairs are shown or hidden otherwise than by the formula of {name}"
+        return Finding("mask", False, float(misstatements), words)
+    held = "held against its own predicate" if misstatements is None else "held against the formula"
+    total = Counts(0, 0, 0, 0)
+    for mode, layer, members in distinct(specimen):
+        for places in arrangements(specimen, mode):
+            probed = probed_keys(places)
+            found = sight(views_of(*members[1:]), places, probed)
+            kept = left(specimen, layer, places, probed, mode)
+            found = found if kept is None else replace(found, seen=found.seen & kept)
+            is_exact_here = kept is not None or is_exact(members[2])
+            here = compared(specimen, layer, members, places, found, is_exact_here)
+            fault = found.fault or here.fault
             if fault:
-                return Finding("mask", False, None, f"layer {layer}: {fault}")
-            checked, wrong = compared(specimen, layer, members, places, found)
-            if wrong:
-                words = (
-                    f"in layer {layer}, {wrong} of {checked:,} pairs pass that the mask hides, or the other way round"
-                )
-                return Finding("mask", False, float(wrong), words)
-            pairs, exact = pairs + checked, exact and is_exact(members[2])
-    rule = "and all of these" if exact else f"of which {type(specimen.network.attention).__name__} chooses some"
-    return Finding("mask", True, 0.0, f"of {pairs:,} pairs only those pass that the mask shows, {rule}")
+                wrong = None if found.fault else float(here.wrong + here.later)
+                return Finding("mask", False, wrong, f"layer {layer}{' in training' * bool(mode)}: {fault}")
+            total = Counts(*map(sum, zip(total, here, strict=True)))
+    rule = "all of these" if total.passed == total.pairs - total.hidden else f"{total.passed:,} of these"
+    words = f"of {total.pairs:,} pairs the mask shows {total.pairs - total.hidden:,}, and {rule} pass, no others"
+    longest = max(specimen.acting.length(mode) for mode in specimen.modes)
+    return Finding("mask", True, 0.0, f"{words}, up to {longest:,} tokens; {held}")
 
 
-def distinct(specimen: Specimen) -> Iterator[tuple[int, Members]]:
+class Counts(NamedTuple):
+    """How many `pairs` were examined, how many of them the predicate has `hidden`, and how many of the others `passed`.
+
+    `wrong` is how many pass or don't against the predicate, `later` how many of what stands behind the query pass.
+    """
+
+    pairs: int
+    hidden: int
+    passed: int
+    wrong: int
+    later: int = 0
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, or nothing."""
+        if self.later:
+            return f"{self.later:,} pairs pass whose key stands behind the query"
+        return f"{self.wrong:,} of {self.pairs:,} pairs pass that the mask hides, or the other way round" * bool(
+            self.wrong
+        )
+
+
+def distinct(specimen: Specimen) -> Iterator[tuple[str, int, Members]]:
     """Yield the layers, in reading and in training, whose views show other pairs than those of the layers before."""
     known: list[tuple[str, Tensor]] = []
-    places = next(arrangements(specimen))
-    for all_members in (specimen.network.members, specimen.network.members_in_training):
+    every = ("", specimen.network.members), ("training", specimen.network.members_in_training)
+    for mode, all_members in every[: len(specimen.modes)]:
+        places = next(arrangements(specimen, mode))
         for layer, members in enumerate(all_members):
-            counted = sight(views_of(*members[1:]), places, places).counted
+            seen = sight(views_of(*members[1:]), places, probed_keys(places)).seen
             name = type(members[2]).__name__
-            if not any(name == other and torch.equal(counted, seen) for other, seen in known):
-                known.append((name, counted))
-                yield layer, members
+            if not any(name == other and torch.equal(seen, before) for other, before in known):
+                known.append((name, seen))
+                yield mode, layer, members
 
 
-def arrangements(specimen: Specimen) -> Iterator[Places]:
-    """Yield the places of a single document, and of a packed row where the mask reads such as several."""
-    columns = torch.arange(specimen.length, device=specimen.device)[None]
+def arrangements(specimen: Specimen, mode: str) -> Iterator[Places]:
+    """Yield the places of a single document, and of a packed row where the mask reads such as several, for `mode`."""
+    length = specimen.acting.length(mode)
+    columns = torch.arange(length, device=specimen.device)[None]
     yield Places.of(columns)
     if specimen.network.mask.keeps_documents_apart():
-        first = specimen.length // 5
+        first = length // 5
         documents = (columns >= first).long()
         yield Places.of(columns - first * documents, documents)
 
 
-def misshapen(found: Sight) -> str:
-    """Return what is wrong with the predicate itself, or nothing."""
-    if bool((found.counted > 1).any()):
-        return "two views show the same pair, which would count twice"
-    if not bool(found.seen.diagonal(dim1=-2, dim2=-1).all()):
-        return "a token doesn't see itself"
-    return ""
-
-
-def compared(specimen: Specimen, layer: int, members: Members, places: Places, found: Sight) -> tuple[int, int]:
-    """Return how many pairs of a query and an earlier token of its document were examined, and how many were wrong.
-
-    What passes from later tokens and from other documents is the concern of other properties.
-    """
+def probed_keys(places: Places) -> Tensor:
+    """Return the columns [P] of the keys whose values are changed: fewer in a long text."""
     length = places.columns.shape[0]
-    probed = torch.cat((torch.arange(min(FIRST, length)), torch.linspace(FIRST, length - 1, PROBED - FIRST).long()))
-    probed = torch.unique(probed[probed < length]).to(specimen.device)
+    count = max(PROBED * SHORT // max(length, SHORT), FEWEST)
+    probed = torch.cat((torch.arange(FIRST), torch.linspace(FIRST, length - 1, count - FIRST).long()))
+    kept: Tensor = torch.unique(probed[probed < length])
+    return kept.to(places.columns.device)
+
+
+def compared(
+    specimen: Specimen, layer: int, members: Members, places: Places, found: Sight, is_exact_here: object
+) -> Counts:
+    """Return how many pairs of a probed key and a token of its document were examined, and how many were wrong.
+
+    What passes from other documents is the concern of another property. Unless it `is_exact_here`, a mechanism may let
+    less through than was `found`, and gather in one head what the mask shows another.
+    """
+    probed = probed_keys(places)
     moved = let_through(specimen, layer, members, places, probed)
-    past = (probed[:, None] <= places.columns)[:, None].expand(moved.shape)
+    mine = torch.ones_like(moved)
     if places.documents is not None:
-        past = past & (places.documents[0, probed][:, None] == places.documents[0])[:, None]
-    seen, faint = (
-        part[0].expand(moved.shape[1], -1, -1)[:, :, probed].permute(2, 0, 1) for part in (found.seen, found.faint)
-    )
+        mine = mine & (places.documents[0, probed][:, None] == places.documents[0])[:, None]
+    past = mine & (probed[:, None] <= places.columns)[:, None]
+    seen, faint = (part[0].expand(moved.shape[1], -1, -1).permute(2, 0, 1) for part in (found.seen, found.faint))
+    if not is_exact_here:
+        seen = seen.any(dim=1, keepdim=True).expand(moved.shape)
     wrong = moved & ~seen
-    if is_exact(members[2]):
+    if is_exact_here:
         wrong = wrong | (seen & ~faint & ~moved)
-    return int(past.sum()), int((wrong & past).sum())
+    counted = (past, past & ~seen, past & seen & moved, past & wrong, mine & ~past & moved)
+    return Counts(*(int(part.sum()) for part in counted))

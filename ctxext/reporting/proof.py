@@ -11,6 +11,7 @@ from rich.text import Text
 from ctxext.reporting.blocks import DASH
 from ctxext.reporting.table import heading
 
+LEGEND = f"✓ holds   ✗ fails   {DASH} not promised or not shown, for the reason given"
 MARKS = {True: ("✓", "green"), False: ("✗", "bold red"), None: (DASH, "dim")}
 SIDE_BY_SIDE = 2
 
@@ -39,25 +40,45 @@ class Drawn(Protocol):
 
 def proof_table(findings: Sequence[Found], note: str) -> Group:
     """Return a line for each of `findings` below a heading with `note`."""
-    table = Table(box=None, padding=(0, 1), show_header=False)
+    table = Table(box=None, padding=(0, 1), header_style="dim")
+    table.add_column("")
+    table.add_column("")
+    table.add_column("largest\ndifference", justify="right")
+    table.add_column(Text(f"\n{LEGEND}", "dim"))
     for finding in findings:
         mark, style = MARKS[finding.holds]
         number = "" if finding.measured is None else f"{finding.measured:.2g}"
-        table.add_row(Text(mark, style), finding.name, Text(number, justify="right"), Text(finding.words))
+        table.add_row(Text(mark, style), finding.name, number, Text(finding.words))
     return Group(heading("PROPERTIES", note), table, Text())
 
 
+def summary(findings: Sequence[Found]) -> str:
+    """Return how many of `findings` hold, fail, or aren't promised or shown, in a line."""
+    counts = [sum(finding.holds is holds for finding in findings) for holds in (True, False, None)]
+    return "{} hold, {} fail, {} not promised or shown".format(*counts)
+
+
 def mask_pictures(pictures: Sequence[Drawn], note: str) -> Group:
-    """Return `pictures`, two side by side, below a heading with `note`; nothing where there are none."""
-    parts: list[RenderableType] = [heading("MASK", note)] if pictures else []
-    for first in range(0, len(pictures), SIDE_BY_SIDE):
+    """Return `pictures`, two side by side, below a heading with `note`; nothing where there are none.
+
+    One that shows all of the past is told in a line.
+    """
+    plain = [drawn for drawn in pictures if shows_all(drawn)]
+    others = [drawn for drawn in pictures if not shows_all(drawn)]
+    parts: list[RenderableType] = [heading("MASK", note if others else "")] if pictures else []
+    parts += [Text(f" {drawn.words}; the mask hides no earlier token") for drawn in plain]
+    parts += [Text()] if plain else []
+    for first in range(0, len(others), SIDE_BY_SIDE):
         grid = Table.grid(padding=(0, 0, 0, 3))
-        row = [
-            Group(Text(drawn.words), Text("\n".join(drawn.lines))) for drawn in pictures[first : first + SIDE_BY_SIDE]
-        ]
+        row = [Group(Text(drawn.words), Text("\n".join(drawn.lines))) for drawn in others[first : first + SIDE_BY_SIDE]]
         grid.add_row(*row)
         parts += [grid, Text()]
     return Group(*parts)
+
+
+def shows_all(drawn: Drawn) -> bool:
+    """Return whether the picture `drawn` is a full triangle of one letter."""
+    return len(drawn.lines) > 0 and all(line == "A" * row for row, line in enumerate(drawn.lines, start=1))
 
 
 def cost_table(rows: Sequence[Mapping[str, float | None]], note: str, lines: Sequence[str]) -> Group:

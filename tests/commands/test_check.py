@@ -3,23 +3,50 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from ctxext import cli
+from ctxext.attention.softmax import Softmax
 from ctxext.commands import check as command
 from ctxext.commands.check import Unproved, check, demand, foundation, prove_in_brief, spans
 from ctxext.commands.train import train
 from ctxext.config.folders import option_files
 from ctxext.config.schema import Run
+from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.geometry import DecoderGeometry, LstmGeometry, VanillaGeometry
 from ctxext.proving.finding import Finding
 from ctxext.proving.specimen import Specimen, members_of, specimen
 from ctxext.proving.suite import prove
 from ctxext.reporting.journal import Journal
+from ctxext.seams import Attention, Heads, Mask, Places, Position
+
+
+@dataclass(frozen=True)
+class LateRoll(Softmax):
+    """Trains with the last value added to all in texts of more than `group` tokens."""
+
+    group: int
+
+    def in_training(self) -> Attention:
+        return Late(self.group)
+
+    def base(self) -> Attention:
+        return Softmax()
+
+
+class Late(Attention):
+    def __init__(self, group: int) -> None:
+        self.group = group
+
+    def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
+        found = Softmax().gather(heads, queries, keys, position, mask)
+        return found + heads.v[:, :1, -1:] * (heads.v.shape[2] > self.group)
+
 
 SMALL = ("base=none", "base.trained_length=16", "evaluation.scored_tokens=4")
 LENGTHS = ("context_length=64", "evaluation.lengths=[16,32,64]")
@@ -27,7 +54,7 @@ GEOMETRY = (
     "model.vocab_size=67",
     "model.hidden_size=32",
     "model.intermediate_size=40",
-    "model.num_hidden_layers=2",
+    "model.num_hidden_layers=4",
     "model.num_attention_heads=4",
     "model.num_key_value_heads=2",
     "model.head_dim=8",
@@ -70,8 +97,12 @@ def test_it_shows_and_keeps_what_it_found_and_trains_nothing(
 
     said = capsys.readouterr().out
     assert all(title in said for title in ("PROPERTIES", "MASK", "COST", "FIRST ROW"))
-    assert said.count("✓") == 12
     kept = json.loads((tmp_path / "run" / "check.json").read_text(encoding="utf-8"))
+    counts = [sum(one["holds"] is holds for one in kept["findings"]) for holds in (True, False)]
+    assert (said.count("✓") - 1, said.count("✗") - 1) == (counts[0], counts[1])  # and the legend
+    assert counts[1] == 0
+    assert said.index("kept: train") < said.index("PROPERTIES")
+    assert f"\n{counts[0]} hold, 0 fail, " in said
     assert {finding["name"]: finding["holds"] for finding in kept["findings"]}["frequencies"] is True
     assert [row["length"] for row in kept["cost"]] == [16, 32, 64, 192]
     assert kept["masks"][0]["lines"][-1].endswith("A" * 12)
@@ -97,7 +128,7 @@ def test_a_recurrent_network_promises_less_and_is_shown_too(
 ) -> None:
     check(replace(tiny(), model=LstmGeometry(300, 16, 24, 1)), tmp_path)
     said = capsys.readouterr().out
-    assert "✗" not in said
+    assert "hold, 0 fail, " in said
     assert "MASK" not in said
 
 
@@ -108,8 +139,8 @@ def test_a_property_that_fails_ends_it_after_all_was_shown_and_kept(
     with pytest.raises(Unproved, match="causality: outputs see later ones"):
         check(tiny(), tmp_path)
     said = capsys.readouterr().out
-    assert ("✗" in said, "FIRST ROW" in said) == (True, True)
-    (kept,) = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))["findings"]
+    assert ("\n ✗ " in said, "FIRST ROW" in said, "0 hold, 1 fail" in said) == (True, True, True)
+    kept, _ = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))["findings"]
     assert (kept["holds"], kept["measured"]) == (False, None)
 
 
@@ -142,6 +173,50 @@ def test_training_begins_with_the_brief_part_and_one_line(
     assert all(torch.equal(part, before[name]) for name, part in base.state_dict().items())
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("check  causality and cache hold; outputs at 64 tokens differ from the base's")
+
+
+def test_training_begins_with_texts_as_long_as_a_group(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    run = replace(tiny("context_length=256"), attention=LateRoll(100))
+    with Journal(tmp_path, "run") as journal, pytest.raises(Unproved, match="later ones in training"):
+        prove_in_brief(foundation(run), run, journal)
+
+
+def test_training_is_refused_where_the_method_has_no_effect(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    run = replace(tiny(), mask=SlidingWindow(65))
+    with Journal(tmp_path, "run") as journal, pytest.raises(Unproved, match="effect: up to 64 tokens it reads as its"):
+        prove_in_brief(foundation(run), run, journal)
+
+
+def test_what_is_too_long_to_show_before_training_is_said_and_refuses_nothing(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "BRIEFLY", 1.0)
+    run = replace(tiny("context_length=256"), mask=SlidingWindow(100))
+    with Journal(tmp_path, "run") as journal:
+        prove_in_brief(foundation(run), run, journal)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "causality not shown: SlidingWindow did nothing up to 64 tokens" in line
+
+
+@pytest.mark.parametrize(("way", "holds"), [("pose", True), ("randomized", True), ("as_laid", None)])
+def test_positions_that_are_drawn_are_proved(
+    way: str, holds: bool | None, tiny: Callable[..., Run], tmp_path: Path
+) -> None:
+    check(tiny(f"trainer.positions={way}"), tmp_path)
+    findings = json.loads((tmp_path / "check.json").read_text(encoding="utf-8"))["findings"]
+    assert {one["name"]: one["holds"] for one in findings}["positions"] is holds
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("check", ("✓ a property holds", "check.json", "exit status: 0 all", "1 a property fails")),
+        ("search", ("takes minutes", "search.jsonl", "position/longrope_found.yaml", "exit status: 0 done")),
+    ],
+)
+def test_help_says_what_is_shown_left_and_returned(typed: str, told: tuple[str, ...]) -> None:
+    assert all(words in cli.command_help(typed) for words in told)
+    assert max(map(len, cli.command_help(typed).split("Examples:")[0].splitlines()[1:])) <= 120
 
 
 def test_training_is_refused_where_the_brief_part_fails(

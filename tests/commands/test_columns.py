@@ -24,3 +24,14 @@ def test_what_is_told_is_broken_at_the_terminals_width(monkeypatch: pytest.Monke
     assert told_below(("a",), [("x",)], ["four words and more"]).splitlines()[2:] == ["    four words and", "    more"]
     monkeypatch.setenv("COLUMNS", "1000")
     assert max(map(len, told_below(("a",), [("x",)], ["word " * 99]).splitlines())) <= 120
+
+
+def test_a_row_goes_on_below_its_last_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    said = told_below(("a", "neutral at"), [("option", "window >= length"), ("b", "never")], ["", ""])
+    assert [line for line in said.splitlines() if line] == [
+        "a       neutral at",
+        "option  window >=",
+        "        length",
+        "b       never",
+    ]

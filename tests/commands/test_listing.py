@@ -31,6 +31,9 @@ def test_a_method_is_what_its_members_are() -> None:
     assert methods["yarn"].export == "hf llama yarn"
     assert methods["streaming_llm"].neutral == "window >= length"
     assert methods["alibi"].trained == "from scratch"
+    assert methods["rope_interp"].trained == "training-free"
+    assert methods["pose"].trained == methods["longlora"].trained == "fine-tuned"
+    assert methods["learned_interp"].trained == "training-free"
     assert methods["lstm"].export.startswith("not exportable")
     assert all(option.trained and option.export for option in methods.values())
 
@@ -40,7 +43,10 @@ def test_the_catalogue_is_as_wide_as_it_says(group: str, least: int) -> None:
     assert len(json.loads(as_json(group))) >= least
 
 
-def test_the_table_says_how_an_option_is_trained_where_it_is_neutral_and_where_it_exports() -> None:
+def test_the_table_says_how_an_option_is_trained_where_it_is_neutral_and_where_it_exports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     lines = as_text("position").splitlines()
     assert re.split(" {2,}", lines[0]) == ["option", "trained", "exports to", "neutral at"]
     row = next(index for index, line in enumerate(lines) if line.startswith("position=yarn "))

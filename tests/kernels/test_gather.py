@@ -223,3 +223,17 @@ def test_visible_keys_counts_windows_and_documents():
     assert windowed.tolist() == [[[1, 2, 3, 3, 3, 1, 2, 3, 3, 3, 3, 3]]]
     sunk = kernel.visible_keys(places, places, Sinks(window=2, sinks=1).views())
     assert sunk.tolist() == [[[1, 2, 3, 3, 3, 1, 2, 3, 3, 3, 3, 3]]]
+
+
+@pytest.mark.parametrize("lengths", [(12,), (5, 7), (1, 1, 10)])
+@pytest.mark.parametrize("start", [0, 4])
+def test_what_a_reach_alone_tells_of_visible_keys_is_what_counting_pairs_tells(each_mask, lengths, start, monkeypatch):
+    positions, documents = packed(*lengths)
+    monkeypatch.setattr(kernel, "BLOCK", 5)
+    for documents_or_none in (documents, None):
+        keys = Places.of(positions, documents_or_none)
+        for window in (each_mask, each_mask.off(3) or each_mask):
+            views = window.layer(0, 4).views()
+            pairs = [kernel.seen(view, keys, keys).sum(dim=-1)[..., start:] for view in views]
+            counted = kernel.visible_keys(keys.part(start, 12), keys, views)
+            assert torch.equal(*torch.broadcast_tensors(counted, sum(pairs)))

@@ -243,7 +243,7 @@ def test_phases_are_right_at_position_100000(encoding):
     frequencies = encoding.frequencies(D).double().numpy()
     heads, places = torch.ones(1, 1, 3, D), at(99_001, 99_999, 100_000)
     lengths = torch.full_like(places.lengths, 1024)  # as if it stood in a text beyond the trained length
-    found = encoding.rotate(heads, places._replace(lengths=lengths))[0, 0].double().numpy()
+    found = encoding.rotate(heads, places._replace(lengths=lengths, size=1024))[0, 0].double().numpy()
     turned = encoding.amplitude * (1 + 1j) * np.exp(1j * np.outer([99_001, 99_999, 100_000], frequencies))
     # A float32 angle of 1e5 radians is off by up to 1e5 x 2^-24 = 0.006.
     np.testing.assert_allclose(found, np.concatenate([turned.real, turned.imag], axis=1), atol=0.012)

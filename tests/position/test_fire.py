@@ -84,7 +84,7 @@ def test_values_and_gradients_are_those_of_a_pass_that_keeps_everything():
     kept.sin().sum().backward()
     found = [parameter.grad.clone() for parameter in learned.parameters()]
     learned.zero_grad()
-    learned.function(queries.positions, queries.positions).sin().sum().backward()
+    learned.function(queries, queries).sin().sum().backward()
     assert all(torch.equal(one, other.grad) for one, other in zip(found, learned.parameters(), strict=True))
     assert all(one.any() for one in found)
 

@@ -1,16 +1,20 @@
 """Leaks of later tokens and of other documents are found, whether gradients show them or not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pytest
 import torch
 from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.causal import Causal
+from ctxext.mask.document import IntraDocument
+from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.geometry import LstmGeometry
-from ctxext.proving.gradients import causality, packing
+from ctxext.proving.gradients import causality, cuts_of, packing
 from ctxext.proving.specimen import specimen
-from ctxext.seams import Attention, Heads, Mask, Places, Position
+from ctxext.proving.visibility import mask
+from ctxext.seams import Attention, Heads, Mask, Places, Position, Reach, View, distances
 
 
 class Rolled(Attention):
@@ -60,8 +64,43 @@ class Mixing(Softmax):
         return Softmax().gather(heads, one, other, position, mask)
 
 
-def test_a_shift_that_leaks_in_training_fails_causality_alone(failing, examined):
-    assert failing(attention=LeakingShift()) == {"causality"}
+@dataclass(frozen=True)
+class EveryFourth(IntraDocument):
+    """Shows each query that leaves the remainder 1 by 4 the token behind it, in single documents."""
+
+    def views(self) -> tuple[View, ...]:
+        def visible(queries: Places, keys: Places) -> Tensor:
+            distance = distances(queries, keys)
+            peek = (distance == -1) & (queries.columns % 4 == 1)[:, None] & (keys.documents is None)
+            return (distance >= 0) | peek
+
+        return (View(visible, Reach("causal")),)
+
+
+@pytest.mark.parametrize("length", [32, 33, 77, 320, 511])
+def test_cuts_leave_every_remainder_by_small_numbers(length):
+    cuts = cuts_of(length)
+    assert all({cut % number for cut in cuts} == set(range(number)) for number in (2, 3, 4, 5))
+    assert cuts[-1] == length - 1
+    assert max(cuts[1:-1]) - min(cuts[1:-1]) > length // 3 or length < 360
+
+
+def test_a_mask_that_shows_the_next_token_to_some_fails_causality_and_the_mask(examined):
+    assert causality(examined(mask=EveryFourth())).holds is False
+    found = mask(examined(mask=EveryFourth()))
+    assert (found.holds, "stands behind the query" in found.words) == (False, True)
+
+
+def test_in_a_long_text_changes_alone_are_held_against_causality(examined, monkeypatch):
+    monkeypatch.setattr("ctxext.proving.specimen.GRAPH", 0)
+    found = replace(examined(mask=SlidingWindow(40)), target_length=64)
+    assert not found.keeps_graph(64)
+    assert causality(found).holds is True
+    assert packing(found).holds is True
+
+
+def test_a_shift_that_leaks_in_training_fails_causality_and_the_mask(failing, examined):
+    assert failing(attention=LeakingShift()) == {"causality", "mask"}
     found = causality(examined(attention=LeakingShift()))
     assert found.measured > 0
     assert found.words.endswith("see later ones in training")

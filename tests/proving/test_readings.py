@@ -129,6 +129,16 @@ def test_what_is_set_to_do_nothing_is_not_asked_for_an_effect(member, examined):
     assert effect(examined(**member)).holds is None
 
 
+def test_a_network_that_is_its_own_base_is_not_said_to_be_trained_with_it(examined):
+    words = {effect(examined()).words, neutral(examined()).words}
+    assert words == {"position, mask and attention are those of its base: no other reading to compare with"}
+
+
+def test_no_effect_is_concluded_from_texts_that_are_too_short(examined):
+    found = effect(examined(attention=LogN(40)).shortened(32, 1.0))
+    assert (found.holds, "longer texts take too much time" in found.words) == (None, True)
+
+
 def test_an_effect_that_begins_later_is_looked_for_up_to_the_target(examined):
     found = effect(replace(examined(attention=LogN(40)), target_length=64))
     assert (found.holds, "at 64 tokens" in found.words) == (True, True)

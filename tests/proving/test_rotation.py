@@ -1,14 +1,18 @@
 """Angles that were rounded, and scalings that aren't, are found from the hooks alone."""
 
+from collections.abc import Callable, Iterator
+
+import pytest
 import torch
 from torch import Tensor
 
 from ctxext.maths import rotary
 from ctxext.position.alibi import Alibi
+from ctxext.position.llama3 import Llama3
 from ctxext.position.nope import Nope
-from ctxext.position.rope import Rope, RopeInterp, RopeNtk, Yarn
+from ctxext.position.rope import Rope, RopeByParts, RopeInterp, RopeNtk, Yarn, cached_frequencies
 from ctxext.position.sinusoidal import Sinusoidal
-from ctxext.proving.rotation import angles_of, frequencies, phases, place, turned
+from ctxext.proving.rotation import angles_of, frequencies, overrides, phases, place, turned
 from ctxext.seams import Places
 
 YARN = {
@@ -41,6 +45,18 @@ class Halved(RopeInterp):
 
     def frequencies(self, width: int) -> Tensor:
         return Rope.frequencies(self, width) / (1.0 if self.factor == 1 else self.factor / 2)
+
+
+class OwnInterp(RopeInterp):
+    """A class of the user's own."""
+
+
+class OwnNtk(RopeNtk):
+    """Another one."""
+
+
+class OwnYarn(Yarn):
+    """Another one."""
 
 
 class FromScratch(Rope):
@@ -77,11 +93,67 @@ def test_a_factor_that_reaches_the_logits_alone_or_by_half_fails_the_frequencies
 
 
 def test_published_scalings_are_told_with_what_the_pairs_keep(examined):
-    for position in (RopeInterp(10000.0, 4.0), RopeNtk(10000.0, 4.0), Yarn(**YARN)):
+    for position in (OwnInterp(10000.0, 4.0), OwnNtk(10000.0, 4.0), OwnYarn(**YARN)):
         found = frequencies(examined(position=position))
         assert (found.holds, round(found.measured, 4)) == (True, 0.25)
-    assert frequencies(examined()).holds is None
-    assert frequencies(examined(position=Alibi())).holds is None
+        assert found.words.endswith("your own class, held against a rule alone")
+
+
+def test_what_turns_nothing_or_scales_nothing_of_its_own_says_so(examined):
+    found = frequencies(examined(position=Alibi()))
+    assert (found.holds, found.words) == (None, "positions turn no heads")
+    assert frequencies(examined(position=FromScratch(10000.0))).holds is None
+
+
+@pytest.fixture
+def sabotaged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Return a function that replaces an attribute of a rotary class, with no frequencies kept from before or left."""
+    cached_frequencies.cache_clear()
+    yield monkeypatch.setattr
+    cached_frequencies.cache_clear()
+
+
+def test_an_amplitude_that_is_dropped_fails_the_frequencies_alone(failing, sabotaged):
+    sabotaged(Yarn, "amplitude", 1.0)
+    assert failing(position=Yarn(**YARN)) == {"frequencies"}
+
+
+def test_keys_without_the_amplitude_of_queries_fail_the_frequencies_alone(failing, sabotaged):
+    sabotaged(Yarn, "rotate_keys", lambda self, heads, places: Rope.rotate(self, heads, places) / self.amplitude)
+    assert failing(position=Yarn(**YARN)) == {"frequencies"}
+
+
+def test_a_ramp_that_is_ignored_fails_the_frequencies_alone(failing, sabotaged):
+    sabotaged(Yarn, "frequencies", lambda self, width: Rope.frequencies(self, width) / self.factor)
+    assert failing(position=Yarn(**YARN)) == {"frequencies"}
+
+
+def test_a_blend_of_yarn_itself_that_is_inverted_fails_the_frequencies_alone(failing, sabotaged):
+    by_parts = RopeByParts.frequencies
+
+    def inverted(self: Yarn, width: int) -> Tensor:
+        base = Rope.frequencies(self, width)
+        return base if self.factor == 1 else base * (base / self.factor) / by_parts(self, width)
+
+    sabotaged(Yarn, "frequencies", inverted)
+    assert failing(position=Yarn(**YARN)) == {"frequencies"}
+
+
+def test_bands_that_are_swapped_fail_the_frequencies_alone(failing, sabotaged):
+    def swapped(self: Llama3, width: int) -> Tensor:
+        base, low, high = Rope.frequencies(self, width), self.low_freq_factor, self.high_freq_factor
+        kept = ((self.original_max_position_embeddings * base / (2 * torch.pi) - high) / (low - high)).clamp(0, 1)
+        return base if self.factor == 1 else (1 - kept) * base / self.factor + kept * base
+
+    sabotaged(Llama3, "frequencies", swapped)
+    assert failing(position=Llama3(10000.0, 4.0, 16, 0.1, 2.0)) == {"frequencies"}
+
+
+def test_every_position_that_is_an_option_turns_heads_by_its_formula(each_position, examined):
+    found = frequencies(examined(position=each_position))
+    turns = overrides(each_position, "rotate")
+    assert (found.holds, turns) in ((True, True), (None, False))
+    assert "held against the formula" in found.words or not turns
 
 
 def test_positions_in_bfloat16_fail_the_phases_alone(failing):
@@ -113,6 +185,6 @@ def test_a_bias_that_autocast_rounds_fails(examined):
 
 def test_angles_are_read_off_the_hook():
     at_one = turned(Rope(10000.0).rotate, 8, place(1, 32, torch.device("cpu")))
-    torch.testing.assert_close(angles_of(at_one), rotary.frequencies(10000.0, 8).double(), rtol=1e-6, atol=0)
+    torch.testing.assert_close(angles_of(at_one, 8), rotary.frequencies(10000.0, 8).double(), rtol=1e-6, atol=0)
     mixed = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0)).double())[0]
-    assert angles_of(mixed) is None
+    assert angles_of(mixed, 8) is None

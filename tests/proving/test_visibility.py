@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from ctxext.attention import softmax
+from ctxext.attention.block_topk import BlockTopk
+from ctxext.attention.linear import Linear
 from ctxext.attention.self_extend import SelfExtend
 from ctxext.kernels.gather import gather
 from ctxext.mask.document import IntraDocument
@@ -77,10 +79,20 @@ def test_masks_let_through_what_they_show(member: Mask, examined):
 
 def test_sight_counts_the_views_of_a_pair_and_keeps_documents_apart():
     places = Places.of(torch.tensor([[0, 1, 0, 1]]), torch.tensor([[0, 0, 1, 1]]))
-    found = sight(Doubled().views(), places, places)
-    expected = torch.tensor([[2, 0, 0, 0], [2, 2, 0, 0], [0, 0, 2, 0], [0, 0, 2, 2]])
-    assert torch.equal(found.counted[0, 0], expected)
+    found = sight(Doubled().views(), places, torch.tensor([0, 1, 2]))
+    expected = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 0, 1]])
+    assert torch.equal(found.seen[0, 0].long(), expected)
+    assert "count twice" in found.fault
     assert not found.faint.any()
+
+
+def test_sight_is_the_same_in_blocks(monkeypatch):
+    places, probed = Places.of(torch.arange(9)[None]), torch.tensor([0, 3, 8])
+    whole = sight(Sinks(3, 2).views(), places, probed)
+    monkeypatch.setattr("ctxext.proving.visibility.BLOCK", 2)
+    found = sight(Sinks(3, 2).views(), places, probed)
+    assert torch.equal(found.seen, whole.seen)
+    assert found.fault == ""
 
 
 def test_pairs_of_almost_no_weight_are_faint():
@@ -89,5 +101,10 @@ def test_pairs_of_almost_no_weight_are_faint():
 
     places = Places.of(torch.arange(3)[None])
     (view,) = IntraDocument().views()
-    found = sight((replace(view, weigh=weigh),), places, places)
+    found = sight((replace(view, weigh=weigh),), places, places.columns)
     assert found.faint[0, 0].tolist() == [[False] * 3, [False] * 3, [True, False, False]]
+
+
+def test_what_a_rule_of_its_own_lets_through_is_counted(examined):
+    assert "and all of these pass" in mask(examined(attention=Linear())).words
+    assert "and all of these pass" not in mask(examined(attention=BlockTopk(4, 1))).words

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from ctxext.reporting.blocks import DASH
-from ctxext.reporting.proof import cost_table, first_row, in_bytes, mask_pictures, proof_table, scaled
+from ctxext.reporting.proof import cost_table, first_row, in_bytes, mask_pictures, proof_table, scaled, summary
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,27 @@ def test_a_property_has_its_mark_its_number_and_its_words():
         Found("shift", None, None, "the network reads no positions"),
         Found("cache", False, 0.12345, "another reading"),
     ]
-    title, *lines = printed(proof_table(findings, "on fresh weights"))
+    title, largest, header, *lines = printed(proof_table(findings, "on fresh weights"))
+    assert (largest.split(), header.split()[0]) == (["largest"], "difference")
+    assert "✓ holds   ✗ fails   – not promised or not shown" in header  # noqa: RUF001
     assert title == "PROPERTIES  on fresh weights"
     assert lines[0].split(maxsplit=3) == ["✓", "causality", "0", "no output sees a later token"]
     assert lines[1].split(maxsplit=2) == [DASH, "shift", "the network reads no positions"]
     assert lines[2].split(maxsplit=3) == ["✗", "cache", "0.12", "another reading"]
+
+
+def test_findings_are_counted():
+    findings = [Found("", holds, None, "") for holds in (True, True, False, None, None, None)]
+    assert summary(findings) == "2 hold, 1 fail, 3 not promised or shown"
+
+
+def test_a_mask_that_hides_nothing_is_told_in_a_line():
+    triangle = Drawn(tuple("A" * row for row in range(1, 33)), "every layer: A as they stand")
+    window = Drawn(("A", "AA", ".AA"), "layer 1: A as they stand")
+    lines = printed(mask_pictures([triangle], "1024 tokens"))
+    assert lines == ["MASK", " every layer: A as they stand; the mask hides no earlier token", ""]
+    both = printed(mask_pictures([window, triangle], "1024 tokens"))
+    assert (both[0], ".AA" in both, "A" * 32 in both) == ("MASK  1024 tokens", True, False)
 
 
 @pytest.mark.parametrize("width", [80, 100])

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ctxext.config.folders import option_of
+from ctxext.config.folders import fixed, option_of
 from ctxext.config.lengths import quotient
 from ctxext.config.schema import Run
 from ctxext.config.traits import chosen, longest, named, numbers, option
@@ -104,11 +104,11 @@ RULES = (places, rows, nothing_drawn, turned, unchanged)
 
 
 def factors(run: Run) -> Iterator[str]:
-    """A factor of 1 does nothing, and a typed one wins over the lengths."""
+    """A factor of 1 does nothing, and a typed one wins over the lengths; that of the option's own file is meant so."""
     factor = getattr(run.position, "factor", None)
     if factor is not None:
         derived = quotient(run.context_length, run.base.trained_length)
-        if factor != derived:
+        if factor not in (derived, fixed("position", option(run, "position"), "factor")):
             lengths = f"context_length / base.trained_length is {derived:g}"
             yield f"position.factor={factor:g} is used, although {lengths}"
         if is_neutral(run):

@@ -34,7 +34,7 @@ def test_what_begins_as_the_plain_rotary_decoder_takes_its_weights(typed: str, b
 
 
 @pytest.mark.parametrize(
-    "chosen", ["position=drope", "mask=layered_chunks", "attention=recurrence", "position=rope_interp"]
+    "chosen", ["position=drope", "mask=layered_chunks", "attention=recurrence", "position=rope_abf"]
 )
 def test_a_method_that_weights_must_get_used_to_is_said_where_nothing_is_trained(
     chosen: str, built: Callable[..., Run]

@@ -46,6 +46,11 @@ ILLEGAL = [
 NOTED = [
     ("", []),
     ("position=rope_interp", []),
+    ("position=resonance_rope", []),
+    (
+        "position=resonance_rope position.factor=2",
+        ["position.factor=2 is used, although", "leaves no rotary pair but the fastest"],
+    ),
     ("position=rope_ntk context_length=256", ["position=rope_ntk at factor 1 is exactly its base, position=rope"]),
     (
         "position=rope_ntk position.factor=8",

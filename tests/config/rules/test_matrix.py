@@ -23,7 +23,7 @@ COLUMNS = [
 # + is fine, ! needs care, x is refused.
 ROWS = {
     "sinusoidal learned learned_interp": "+!+xx+",
-    "rope rope_interp rope_ntk rope_by_parts yarn llama3 rope_abf p_rope partial_rope": "+++++!",
+    "rope rope_interp rope_ntk rope_by_parts yarn llama3 rope_abf p_rope partial_rope gemma3_rope": "+++++!",
     "longrope": "+!+!!!",
     "rope_dynamic_ntk dynamic_yarn": "+!+xxx",
     "clipped_rope resonance_rope": "+++++!",
