@@ -8,7 +8,7 @@ here.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice, product
 from operator import ne
@@ -20,13 +20,15 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
+from ctxext.attention.softmax import Softmax
 from ctxext.config import legality, lengths
 from ctxext.config.building import build
 from ctxext.config.folders import CONFIG_DIR, option_file, options
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
-from ctxext.seams import Attention, Mask, Position
+from ctxext.seams import Attention, Heads, Mask, Places, Position
 
 torch.set_num_threads(1)
 
@@ -141,3 +143,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def members_of() -> Callable[[str], dict[str, Any]]:
     """Return a function from a seam to its members by their options' names."""
     return members
+
+
+@dataclass(frozen=True)
+class LateRoll(Softmax):
+    """Trains with the last value added to all in texts of more than `group` tokens."""
+
+    group: int
+
+    def in_training(self) -> Attention:
+        return Late(self.group)
+
+    def base(self) -> Attention:
+        return Softmax()
+
+
+class Late(Attention):
+    def __init__(self, group: int) -> None:
+        self.group = group
+
+    def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
+        found = Softmax().gather(heads, queries, keys, position, mask)
+        return found + heads.v[:, :1, -1:] * (heads.v.shape[2] > self.group)
+
+
+@pytest.fixture
+def late_roll() -> type[LateRoll]:
+    """Return a mechanism that leaks the future in training, in texts longer than its group alone."""
+    return LateRoll

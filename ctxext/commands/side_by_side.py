@@ -20,15 +20,6 @@ def as_text(folders: Iterable[Path]) -> list[str]:
     return [f"\n{title}\n{aligned(lines[0], lines[1:])}" for title, lines in tables(read(folders)).items()]
 
 
-def as_markdown(folders: Iterable[Path]) -> str:
-    """Return the tables of the runs in `folders` in Markdown."""
-    written = []
-    for title, (header, *lines) in tables(read(folders)).items():
-        ruler = ["---"] + ["---:"] * (len(header) - 1)
-        written.append(f"{title}:\n\n" + "".join("| " + " | ".join(line) + " |\n" for line in (header, ruler, *lines)))
-    return "\n".join(written)
-
-
 def read(folders: Iterable[Path]) -> list[dict[str, Any]]:
     """Return the results in `folders`, without those of jobs that left none."""
     found = []

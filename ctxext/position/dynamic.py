@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ctxext.maths.amplitude import yarn_attention_factor
-from ctxext.position.rope import Rope, RopeNtk, Yarn
+from ctxext.position.rope import Rope, RopeNtk, Yarn, check_length
 from ctxext.refusal import require
 from ctxext.seams import Places
 
@@ -57,8 +57,7 @@ class RopeDynamicNtk(ByLength, Rope):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.factor >= 1, f"position.factor must be at least 1, got {self.factor}")
-        length = self.original_max_position_embeddings
-        require(length > 0, f"position.original_max_position_embeddings must be above 0, got {length}")
+        check_length(self.original_max_position_embeddings)
 
     def at(self, length: int) -> Rope:
         factor = self.factor * length / self.original_max_position_embeddings - (self.factor - 1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ctxext.position.rope import Scaled
+from ctxext.position.rope import Scaled, check_length
 from ctxext.refusal import require
 
 
@@ -31,8 +31,7 @@ class Llama3(Scaled):
             high > low > 0,
             f"position.high_freq_factor must be above position.low_freq_factor and both above 0, got {high} and {low}",
         )
-        length = self.original_max_position_embeddings
-        require(length > 0, f"position.original_max_position_embeddings must be above 0, got {length}")
+        check_length(self.original_max_position_embeddings)
 
     def frequencies(self, width: int) -> Tensor:
         base = super().frequencies(width)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ctxext.position.dynamic import ByLength
-from ctxext.position.rope import Rope
+from ctxext.position.rope import Rope, check_length
 from ctxext.refusal import require
 
 
@@ -31,8 +31,7 @@ class LongRope(ByLength, Rope):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(self.factor >= 1, f"position.factor must be at least 1, got {self.factor}")
-        length = self.original_max_position_embeddings
-        require(length > 0, f"position.original_max_position_embeddings must be above 0, got {length}")
+        check_length(self.original_max_position_embeddings)
         require(self.attention_factor > 0, f"position.attention_factor must be above 0, got {self.attention_factor}")
         for name in ("short_factor", "long_factor"):
             factors = tuple(float(number) for number in getattr(self, name))

@@ -95,6 +95,11 @@ class RopeAbf(Rope):
         return replace(self, adjusted_theta=self.rope_theta)
 
 
+def check_length(trained: int) -> None:
+    """Refuse a `trained` length that is no length."""
+    require(trained > 0, f"position.original_max_position_embeddings must be above 0, got {trained}")
+
+
 @dataclass(frozen=True)
 class RopeByParts(Scaled):
     """NTK-by-parts (Peng et al. 2023, 2309.00071, section 3.2): slow pairs are interpolated, and fast ones kept.
@@ -114,8 +119,7 @@ class RopeByParts(Scaled):
             fast > slow > 0,
             f"position.beta_fast must be above position.beta_slow and both above 0, got {fast} and {slow}",
         )
-        length = self.original_max_position_embeddings
-        require(length > 0, f"position.original_max_position_embeddings must be above 0, got {length}")
+        check_length(self.original_max_position_embeddings)
 
     def frequencies(self, width: int) -> Tensor:
         base = super().frequencies(width)

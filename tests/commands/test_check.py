@@ -3,15 +3,14 @@
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from ctxext import cli
-from ctxext.attention.softmax import Softmax
 from ctxext.commands import check as command
 from ctxext.commands.check import Unproved, check, demand, foundation, prove_in_brief, spans
 from ctxext.commands.train import train
@@ -23,30 +22,6 @@ from ctxext.proving.finding import Finding
 from ctxext.proving.specimen import Specimen, members_of, specimen
 from ctxext.proving.suite import prove
 from ctxext.reporting.journal import Journal
-from ctxext.seams import Attention, Heads, Mask, Places, Position
-
-
-@dataclass(frozen=True)
-class LateRoll(Softmax):
-    """Trains with the last value added to all in texts of more than `group` tokens."""
-
-    group: int
-
-    def in_training(self) -> Attention:
-        return Late(self.group)
-
-    def base(self) -> Attention:
-        return Softmax()
-
-
-class Late(Attention):
-    def __init__(self, group: int) -> None:
-        self.group = group
-
-    def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
-        found = Softmax().gather(heads, queries, keys, position, mask)
-        return found + heads.v[:, :1, -1:] * (heads.v.shape[2] > self.group)
-
 
 SMALL = ("base=none", "base.trained_length=16", "evaluation.scored_tokens=4")
 LENGTHS = ("context_length=64", "evaluation.lengths=[16,32,64]")
@@ -175,8 +150,10 @@ def test_training_begins_with_the_brief_part_and_one_line(
     assert line.startswith("check  causality and cache hold; outputs at 64 tokens differ from the base's")
 
 
-def test_training_begins_with_texts_as_long_as_a_group(tiny: Callable[..., Run], tmp_path: Path) -> None:
-    run = replace(tiny("context_length=256"), attention=LateRoll(100))
+def test_training_begins_with_texts_as_long_as_a_group(
+    tiny: Callable[..., Run], tmp_path: Path, late_roll: Callable[[int], Any]
+) -> None:
+    run = replace(tiny("context_length=256"), attention=late_roll(100))
     with Journal(tmp_path, "run") as journal, pytest.raises(Unproved, match="later ones in training"):
         prove_in_brief(foundation(run), run, journal)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ctxext.commands.side_by_side import as_markdown, as_text, tables
+from ctxext.commands.side_by_side import as_text, tables
 
 
 def run(name: str, base: float, subjects: dict[str, float], target: int = 1024) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_one_run_has_its_own_tables_and_needs_none_of_these() -> None:
     assert tables([run("a", 4.0, {"zero_shot": 3.5})]) == {}
 
 
-def test_the_console_and_markdown_show_the_same_and_leave_out_jobs_without_results(folders: list[Path]) -> None:
+def test_the_console_shows_both_and_leaves_out_jobs_without_results(folders: list[Path]) -> None:
     nll, passkey = as_text(folders)
     assert nll.splitlines()[1:4] == [
         "NLL, nats a token",
@@ -69,4 +69,3 @@ def test_the_console_and_markdown_show_the_same_and_leave_out_jobs_without_resul
         "base                   3.000  4.000",
     ]
     assert "b, zero_shot, to 1024" in passkey
-    assert "| a, extended, to 1024 |  | 3.250 |\n" in as_markdown(folders)

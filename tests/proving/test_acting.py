@@ -1,14 +1,12 @@
 """Texts are as long as it takes until what fills the seams acts, and no conclusion is drawn where it doesn't."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
-from torch import Tensor
 
 from ctxext.attention.log_n import LogN
 from ctxext.attention.recurrence import Recurrence
 from ctxext.attention.shifted_sparse import ShiftedSparse
-from ctxext.attention.softmax import Softmax
 from ctxext.mask.causal import Causal
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.geometry import LstmGeometry
@@ -18,29 +16,7 @@ from ctxext.proving.gradients import causality
 from ctxext.proving.specimen import specimen
 from ctxext.proving.suite import ACTED, prove
 from ctxext.proving.visibility import mask
-from ctxext.seams import Attention, Heads, Mask, Places, Position
-
-
-@dataclass(frozen=True)
-class LateRoll(Softmax):
-    """Trains with the last value added to all in texts of more than `group` tokens."""
-
-    group: int
-
-    def in_training(self) -> Attention:
-        return Late(self.group)
-
-    def base(self) -> Attention:
-        return Softmax()
-
-
-class Late(Attention):
-    def __init__(self, group: int) -> None:
-        self.group = group
-
-    def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
-        found = Softmax().gather(heads, queries, keys, position, mask)
-        return found + heads.v[:, :1, -1:] * (heads.v.shape[2] > self.group)
+from ctxext.seams import Attention, Mask, Position
 
 
 @pytest.mark.parametrize(
@@ -51,10 +27,10 @@ def test_lengths_double_up_to_the_last(first, last, lengths):
     assert ladder(first, last) == lengths
 
 
-def test_a_group_that_leaks_in_longer_texts_alone_is_found(examined):
-    found = causality(examined(attention=LateRoll(40)))
+def test_a_group_that_leaks_in_longer_texts_alone_is_found(examined, late_roll):
+    found = causality(examined(attention=late_roll(40)))
     assert (found.holds, found.words.endswith("in training")) == (False, True)
-    assert mask(examined(attention=LateRoll(40))).holds is False
+    assert mask(examined(attention=late_roll(40))).holds is False
 
 
 def test_each_way_of_standing_has_its_length(examined):
