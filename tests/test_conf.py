@@ -20,7 +20,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.config.folders import GROUPS, SLOTS, option_files, options, targets
 from ctxext.config.schema import Run
 from ctxext.data.sources import Source
-from ctxext.formats.homes import NotExportable, home
+from ctxext.formats.huggingface.homes import NotExportable, home
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope, Scaled

@@ -18,8 +18,9 @@ from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
 from ctxext.evaluation.assembly import assemble, protocol
 from ctxext.evaluation.results import Results, Row
-from ctxext.formats.bases import base_folder
+from ctxext.formats.bases import open_base
 from ctxext.formats.card import write_card
+from ctxext.formats.companions import read_companions
 from ctxext.formats.export import export_huggingface
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.report import write_report
@@ -53,12 +54,13 @@ def conclude(run: Run, command: str, findings: Findings, network: Any, journal: 
     results.save(folder / RESULTS)  # before anything that may fail
     save_samples(folder / "samples.jsonl", findings.measurements)
     if "hf" in run.export.format:
+        words = findings.data.tokenizer, read_companions(folder)
         lengths = run.context_length, run.base.trained_length
-        label = export_huggingface(folder / HUGGING_FACE, network, findings.data.tokenizer, *lengths)
+        label = export_huggingface(folder / HUGGING_FACE, network, *words, *lengths)
         results = replace(results, export=label)
         results.save(folder / RESULTS)
     if (folder / HUGGING_FACE).is_dir():
-        write_card(folder / HUGGING_FACE, vars(results), base_folder(run.base.path) if run.base.path else None)
+        write_card(folder / HUGGING_FACE, vars(results), open_base(run.base.path).license() if run.base.path else "")
     journal.results(results, hyperparameters(run))
     write_report(results, folder)
     journal.table(results_table(results))

@@ -29,7 +29,7 @@ def evaluate(run: Run, folder: Path) -> None:
     with Journal(folder, run.name) as journal:
         for note in notes(run):
             journal.say(note)
-        network, tokenizer = saved_network(run, journal)
+        network, tokenizer, _ = saved_network(run, journal)
         whole = replace(run.dataset, validation_share=0.0, test_share=1.0)
         data = prepare(whole, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
         journal.table(ledger_table(data.ledger))

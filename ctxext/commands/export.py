@@ -7,7 +7,7 @@ from ctxext.commands.conclusion import HUGGING_FACE, RESULTS, SEAMS
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.schema import Run
 from ctxext.evaluation.results import Results
-from ctxext.formats.bases import base_folder
+from ctxext.formats.bases import open_base
 from ctxext.formats.card import write_card
 from ctxext.formats.export import export_huggingface
 from ctxext.refusal import Refusal
@@ -21,18 +21,18 @@ def export(run: Run, folder: Path) -> None:
     refused.
     """
     with Journal(folder, run.name) as journal:
-        network, tokenizer = saved_network(run, journal)
+        network, tokenizer, companions = saved_network(run, journal)
         file = Path(run.run) / RESULTS
         results = Results.load(file) if run.run and file.is_file() else None
         is_own = bool(run.run) and (results is None or is_composition_of(run, results))
         target = (Path(run.run) if is_own else folder) / HUGGING_FACE
-        label = export_huggingface(target, network, tokenizer, run.context_length, run.base.trained_length)
+        label = export_huggingface(target, network, tokenizer, companions, run.context_length, run.base.trained_length)
         if label["label"] == "not exportable":
             raise Refusal(f"{run.run or run.base.path}: not exportable, {label['reason']}")
         if results is not None and is_own:
             results = replace(results, export=label)
             results.save(file)
-            write_card(target, vars(results), base_folder(run.base.path) if run.base.path else None)
+            write_card(target, vars(results), open_base(run.base.path).license() if run.base.path else "")
         found = "max_logit_difference" in label
         difference = f", largest logit difference {label['max_logit_difference']:.2g}" if found else ""
         journal.say(f"{target}: {label['label']}{difference}")

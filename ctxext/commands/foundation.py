@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
 from ctxext.commands.extension import extend, identity_of
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared, prepare
-from ctxext.data.tokenizer import load_tokenizer
-from ctxext.formats.bases import base_folder, read_geometry, read_position, read_trained_length, tokenizer_file
-from ctxext.formats.weights import read_weights
+from ctxext.formats.bases import open_base
+from ctxext.formats.companions import Companions, plain_companions
+from ctxext.mask.document import IntraDocument
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
@@ -25,40 +26,37 @@ from ctxext.training.signals import Stop
 
 def prepared(run: Run, journal: Journal) -> Prepared:
     """Return the run's data, encoded with the base's tokenizer, or with one trained on them; show what became of it."""
-    tokenizer = load_tokenizer(tokenizer_file(base_folder(run.base.path))) if run.base.path else None
+    tokenizer = open_base(run.base.path).tokenizer() if run.base.path else None
     data = prepare(run.dataset, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
     journal.table(ledger_table(data.ledger))
     return data
 
 
+def companions_of(run: Run, tokenizer: Tokenizer) -> Companions:
+    """Return what goes with the `tokenizer` of `run`: what its base brings along, or what fits one trained here."""
+    return open_base(run.base.path).companions() if run.base.path else plain_companions(tokenizer)
+
+
 def base_members(run: Run) -> tuple[Any, Any, Any]:
-    """Return position, mask and attention of the untouched model."""
-    return run.position.base(), run.mask.base(), run.attention.base()
+    """Return position, mask and attention of the untouched model: what the base brings, or is to be trained with."""
+    if not run.base.path:
+        return run.position.base(), run.mask.base(), run.attention.base()
+    position, mask, attention = open_base(run.base.path).members()
+    return position, run.mask.base() if mask == IntraDocument() else mask, attention
 
 
 def read_base(run: Run) -> Any:
-    """Return the network in the folder of `base.path`, untouched; refuse a composition that it was not trained for."""
-    folder = base_folder(run.base.path)
-    geometry, position, trained = read_geometry(folder), read_position(folder), read_trained_length(folder)
+    """Return the network of `base.path`, untouched; refuse a geometry that is not its own."""
+    base = open_base(run.base.path)
+    geometry = base.geometry()
     for key, value in vars(geometry).items():
         wanted = getattr(run.model, key, None)
         require(
             wanted == value,
             f"model.{key} is {wanted!r}, but base.path={run.base.path} has {value!r}; drop it, or use base=none",
         )
-    wanted = run.base.trained_length
-    require(
-        wanted == trained,
-        f"base.trained_length is {wanted}, but base.path={run.base.path} was trained at {trained}; drop it",
-    )
-    base = run.position.base()
-    require(
-        base == position,
-        f"position is for weights trained with {base}, but base.path={run.base.path} was trained with {position}; "
-        "use base=none",
-    )
     network = geometry.build(*base_members(run))
-    network.load_state_dict(read_weights(folder, geometry))
+    network.load_state_dict(base.weights())
     return network
 
 

@@ -24,15 +24,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from ctxext.commands.sweep import Outcome, verdict
 from ctxext.config import lengths
+from ctxext.config.adoption import adopted
 from ctxext.config.folders import CONFIG_DIR
 from ctxext.config.mistakes import sentence
 from ctxext.config.record import FILE, write_config
 from ctxext.config.saved import saved_run
 from ctxext.config.schema import Run
+from ctxext.formats.bases import GGUF
 from ctxext.refusal import Refusal, require
 
 LOG = logging.getLogger(__name__)
-OF_A_RUN = ("eval", "export")
+OF_A_RUN = ("eval", "export", "generate")
 """The commands that may be given an earlier run."""
 
 
@@ -154,17 +156,17 @@ def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictC
     earlier = str(config.run)
     if not earlier:
         require(command != "export", "export needs run=PATH, the folder of the run whose checkpoint it writes")
-        return config
+        return adopted(config, overrides)
     require(
         command in OF_A_RUN,
         f"run={earlier} is of {' and '.join(OF_A_RUN)}; {command} takes base.path=FOLDER to start from weights",
     )
     path = Path(earlier)
-    is_base = (path / "config.json").is_file() and not (path / FILE).is_file()  # a folder of Hugging Face
-    if command == "eval" and is_base:
+    is_folder = (path / "config.json").is_file() and not (path / FILE).is_file()  # of Hugging Face
+    if is_folder or path.suffix == GGUF:
         config = config.copy()
         config.run, config.base.path = "", earlier
-        return config
+        return adopted(config, overrides)
     return saved_run(path, config, overrides)
 
 

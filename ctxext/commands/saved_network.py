@@ -1,35 +1,50 @@
-"""The network that `eval` and `export` work on: what a run left, or the untouched base, through any composition."""
+"""The network that `eval`, `export` and `generate` work on: what a run left, or the base, through any composition."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
-from ctxext.commands.foundation import device_of, read_base, read_through
+from ctxext.commands.foundation import companions_of, device_of, read_base, read_through
 from ctxext.config.schema import Run
 from ctxext.data.tokenizer import load_tokenizer
-from ctxext.formats.bases import base_folder, tokenizer_file
+from ctxext.formats.bases import open_base
+from ctxext.formats.companions import SETTINGS, TOKENIZER, Companions, read_companions
 from ctxext.refusal import Refusal, require
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
 
-TOKENIZER = "tokenizer.json"
+
+class Saved(NamedTuple):
+    """A network with the tokenizer that it reads, and what goes with that."""
+
+    network: Any
+    tokenizer: Tokenizer
+    companions: Companions
 
 
-def saved_network(run: Run, journal: Journal) -> tuple[Any, Tokenizer]:
-    """Return network and tokenizer of the run in the folder `run.run`, or of the base where `run.run` is empty."""
+def saved_network(run: Run, journal: Journal) -> Saved:
+    """Return what the run in the folder `run.run` left, or the base where `run.run` is empty."""
     if not run.run:
         require(bool(run.base.path), "base=none has no weights; name a run with run=PATH, or another base")
         network = read_through(read_base(run), run)
-        return network.eval().to(device_of(run)), load_tokenizer(tokenizer_file(base_folder(run.base.path)))
+        base = open_base(run.base.path)
+        return Saved(network.eval().to(device_of(run)), base.tokenizer(), base.companions())
     folder = Path(run.run)
+    tokenizer = load_tokenizer(folder / TOKENIZER)
+    has_settings = (folder / SETTINGS).is_file()  # runs of older versions kept the tokenizer alone
+    companions = read_companions(folder) if has_settings else companions_of(run, tokenizer)
+    return Saved(weights_of(run, folder, journal).eval().to(device_of(run)), tokenizer, companions)
+
+
+def weights_of(run: Run, folder: Path, journal: Journal) -> Any:
+    """Return the network that the run in `folder` left: its newest checkpoint, or its base if it trained nothing."""
     newest = checkpoint.newest(folder / "checkpoints", journal.say)
     if newest is None and run.base.path and run.trainer.steps == 0:
-        network = read_through(read_base(run), run)
-        return network.eval().to(device_of(run)), load_tokenizer(folder / TOKENIZER)
+        return read_through(read_base(run), run)
     if newest is None:
         raise Refusal(f"run={run.run}: it holds no checkpoint that can be loaded; it was not trained, or not saved")
     network = run.model.build(run.position, run.mask, run.attention)
     checkpoint.load(newest, network, None)
     journal.say(f"weights of {newest}")
-    return network.eval().to(device_of(run)), load_tokenizer(folder / TOKENIZER)
+    return network

@@ -9,14 +9,14 @@ from typing import Any
 from ctxext.commands.check import prove_in_brief
 from ctxext.commands.conclusion import conclude
 from ctxext.commands.extension import extend
-from ctxext.commands.foundation import device_of, prepared, read_through, untouched
+from ctxext.commands.foundation import companions_of, device_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, members
-from ctxext.commands.saved_network import TOKENIZER
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.evaluation.language import drawn_end
 from ctxext.evaluation.measure import common_ground
+from ctxext.formats.companions import TOKENIZER
 from ctxext.reporting.journal import Journal
 from ctxext.training.lock import lock
 from ctxext.training.signals import listening
@@ -30,6 +30,7 @@ def train(run: Run, folder: Path) -> None:
             journal.say(note)
         data = prepared(run, journal)
         data.tokenizer.save(str(folder / TOKENIZER))
+        companions_of(run, data.tokenizer).write(folder, run.context_length)
         ground = common_ground(run.evaluation, run.base.trained_length, data.test, data.tokenizer, drawn_end)
         base = untouched(run, data, journal, stop)
         leave_if_asked(stop, journal)

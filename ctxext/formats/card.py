@@ -10,9 +10,8 @@ Results = Mapping[str, Any]
 CARD = "README.md"
 
 
-def write_card(folder: Path, results: Results, base: Path | None) -> None:
-    """Write the card of `folder` from `results`, the content of results.json, and the card in the folder `base`."""
-    license = "" if base is None else read_license(base)
+def write_card(folder: Path, results: Results, license: str) -> None:
+    """Write the card of `folder` from `results`, the content of results.json, and the base's `license`, if known."""
     (folder / CARD).write_text(card(results, license), encoding="utf-8")
 
 

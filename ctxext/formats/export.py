@@ -8,9 +8,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from ctxext.formats.homes import NotExportable, decoder_geometry
-from ctxext.formats.huggingface import write
-from ctxext.formats.verification import differences, is_reader_installed
+from ctxext.formats.companions import Companions
+from ctxext.formats.huggingface.homes import NotExportable, decoder_geometry
+from ctxext.formats.huggingface.writing import write
+from ctxext.formats.huggingface.verification import differences, is_reader_installed
 from ctxext.model.decoder import Decoder
 
 EXACT = 1e-5
@@ -18,9 +19,9 @@ ANOTHER_MODEL = 1e-3
 
 
 def export_huggingface(
-    folder: Path, model: Any, tokenizer: Tokenizer, context_length: int, trained_length: int
+    folder: Path, model: Any, tokenizer: Tokenizer, companions: Companions, context_length: int, trained_length: int
 ) -> dict[str, Any]:
-    """Write `model`, any network of a run, and `tokenizer` as `folder`, in place of what is there.
+    """Write `model`, any network of a run, `tokenizer` and its `companions` as `folder`, in place of what is there.
 
     Return the label, `exact`, `approximate`, `not exportable` or `not verified`, with the largest logit difference or
     the reason. What is not exportable, or is read as another model, leaves no folder.
@@ -29,7 +30,7 @@ def export_huggingface(
     shutil.rmtree(temporary, ignore_errors=True)
     try:
         decoder_geometry(model.geometry)
-        place = write(temporary, model, tokenizer, context_length)
+        place = write(temporary, model, tokenizer, companions, context_length)
         label = measure(temporary, model, trained_length)
         put(temporary, folder)
     except NotExportable as error:

@@ -54,7 +54,10 @@ class Decoder(nn.Module):
         self.position, self.mask, self.attention = position, mask, attention
         count = len(self.layers)
         by_layer = ([part.layer(index, count) for index in range(count)] for part in self.parts.values())
-        self.members: list[Members] = list(zip(*by_layer, strict=True))
+        self.members: list[Members] = [
+            (self.geometry.position_of(index, position), mask, attention)
+            for index, (position, mask, attention) in enumerate(zip(*by_layer, strict=True))
+        ]
         self.members_in_training: list[Members] = [(p, m, a.in_training()) for p, m, a in self.members]
 
     def grow(self, slot: str, member: Any) -> Any:

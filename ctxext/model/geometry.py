@@ -83,6 +83,10 @@ class DecoderGeometry:
         heads, groups = self.num_attention_heads, self.num_key_value_heads
         return Sizes(self.hidden_size, self.num_hidden_layers, heads, groups, self.head_dim)
 
+    def position_of(self, index: int, position: Position) -> Position:
+        """Return the encoding of layer `index`, where the chosen one is `position`."""
+        return position
+
     def norm(self) -> nn.Module:
         """Return the last norm."""
         from ctxext.kernels.norm import RmsNorm
@@ -137,6 +141,10 @@ class VanillaGeometry:
 
         heads = self.num_attention_heads
         return Sizes(self.hidden_size, self.num_hidden_layers, heads, heads, self.hidden_size // heads)
+
+    def position_of(self, index: int, position: Position) -> Position:
+        """Return the encoding of layer `index`, where the chosen one is `position`."""
+        return position
 
     def norm(self) -> nn.Module:
         """Return the last norm."""

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from ctxext.commands.foundation import prepared
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.schema import Run
-from ctxext.formats.huggingface import write
+from ctxext.formats.huggingface.writing import write
 from ctxext.position.rope import RopeInterp, RopeNtk
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal

@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 
 from ctxext.formats import bases
 from ctxext.formats.bases import base_folder, read_geometry, read_position, read_trained_length, tokenizer_file
-from ctxext.formats.huggingface import write
-from ctxext.formats.weights import read_weights
+from ctxext.formats.huggingface.writing import write
+from ctxext.formats.huggingface.weights import read_weights
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry

@@ -17,8 +17,8 @@ from ctxext.attention.self_extend import SelfExtend
 from ctxext.config.folders import option_files, targets
 from ctxext.formats import export
 from ctxext.formats.export import export_huggingface
-from ctxext.formats.homes import NotExportable, home
-from ctxext.formats.verification import differences, reader
+from ctxext.formats.huggingface.homes import NotExportable, home
+from ctxext.formats.huggingface.verification import differences, reader
 from ctxext.mask.causal import Causal
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks

@@ -5,25 +5,37 @@ from collections.abc import Iterator
 from ctxext.attention.softmax import Softmax
 from ctxext.config.folders import trained
 from ctxext.config.schema import Run
-from ctxext.config.traits import WHOLE, chosen, option
+from ctxext.config.traits import WHOLE, chosen, named, option
+from ctxext.formats.bases import open_base
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry, LstmGeometry
 from ctxext.position.rope import Rope
 
 
 def from_scratch(run: Run) -> Iterator[str]:
-    """A base with weights is a plain rotary decoder: what can't begin as that is trained from scratch."""
+    """What a base was trained with is its own, or what it extends: anything else is trained from scratch."""
     if not run.base.path:
         return
     weights = f"can't take the weights of base.path={run.base.path}"
     if not isinstance(run.model, DecoderGeometry):
         yield f"{chosen(run, 'model')} {weights}; add base=none, or use model=tiny"
-    if type(run.position.base()) is not Rope:
-        yield f"{chosen(run, 'position')} {weights}, which were trained with rope; add base=none, or use position=rope"
-    if run.mask.base() != IntraDocument() and option(run, "mask") not in WHOLE:
+    position, mask, attention = open_base(run.base.path).members()
+    if run.position != position and run.position.base() != position.base():
+        had = f"which were trained with {position}"
+        yield f"{chosen(run, 'position')} {weights}, {had}; add base=none, or use position=rope"
+    if run.mask != mask and run.mask.base() != IntraDocument() and option(run, "mask") not in WHOLE:
         yield f"{chosen(run, 'mask')} {weights}, which saw the whole past; add base=none, or use mask=document"
-    if run.attention.base() != Softmax():
-        yield f"{chosen(run, 'attention')} {weights}, which had softmax; add base=none, or use attention=softmax"
+    if run.attention != attention and run.attention.base() != attention:
+        had = f"which had {named('attention', attention)}"
+        yield f"{chosen(run, 'attention')} {weights}, {had}; add base=none, or use attention=softmax"
+
+
+def trained_length(run: Run) -> Iterator[str]:
+    """Weights may be taken as if they had been trained at a shorter length, never at a longer one."""
+    if run.base.path:
+        own, typed = open_base(run.base.path).trained_length(), run.base.trained_length
+        if typed > own:
+            yield f"base.trained_length is {typed}, but base.path={run.base.path} was trained at {own}; drop it"
 
 
 def without_attention(run: Run) -> Iterator[str]:
@@ -35,7 +47,7 @@ def without_attention(run: Run) -> Iterator[str]:
                 yield f"{chosen(run, 'model')} has no attention, so that {inert}; drop it, or use model=vanilla"
 
 
-RULES = (without_attention, from_scratch)
+RULES = (without_attention, from_scratch, trained_length)
 
 
 def untrained(run: Run) -> Iterator[str]:
@@ -45,4 +57,10 @@ def untrained(run: Run) -> Iterator[str]:
             yield f"{chosen(run, slot)} is made for weights trained on with it, and trainer.steps=0 trains nothing"
 
 
-REMARKS = (untrained,)
+def shortened(run: Run) -> Iterator[str]:
+    """Weights that are taken as if trained at a shorter length have seen longer texts than the run says."""
+    if run.base.path and run.base.trained_length < (own := open_base(run.base.path).trained_length()):
+        yield f"base.trained_length={run.base.trained_length} is used, although base.path was trained at {own}"
+
+
+REMARKS = (untrained, shortened)

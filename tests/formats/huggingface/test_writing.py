@@ -9,7 +9,7 @@ import pytest
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
-from ctxext.formats.huggingface import write
+from ctxext.formats.huggingface.writing import write
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry

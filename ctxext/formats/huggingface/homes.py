@@ -10,7 +10,7 @@ from typing import Any
 
 from ctxext.attention.shifted_sparse import ShiftedSparse
 from ctxext.attention.softmax import Softmax
-from ctxext.formats.ropes import POSITIONS, SKIPPING, both_spellings, is_turned, notes
+from ctxext.formats.huggingface.ropes import POSITIONS, SKIPPING, both_spellings, is_turned, notes
 from ctxext.mask.causal import Causal
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ctxext.formats.weights import read_weights, write_weights
+from ctxext.formats.huggingface.weights import read_weights, write_weights
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.refusal import Refusal

@@ -1,0 +1,85 @@
+"""What a base brings along, put into the config in place of the defaults: sizes, trained length, its own seams.
+
+What the user typed stays, so that a contradiction is refused and never overruled in silence.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ctxext.config.building import NEUTRAL
+from ctxext.config.folders import option_file
+from ctxext.config.saved import touched
+from ctxext.formats.bases import BaseFiles, open_base
+
+if TYPE_CHECKING:
+    from ctxext.seams import Position
+
+DEFAULTS = {"model": "tiny", **NEUTRAL}
+ORIGINAL = "original_max_position_embeddings"
+THETA = "rope_theta"
+
+
+def adopted(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return `config` with what the base in `base.path` brings, but for what `overrides` typed or an overlay chose."""
+    if OmegaConf.is_missing(config.base, "path") or not config.base.path:
+        return config
+    base, typed = open_base(config.base.path), [".".join(keys) for keys in touched(overrides)]
+    config = config.copy()
+    OmegaConf.set_struct(config, False)
+    if "base.trained_length" not in typed:
+        config.base.trained_length = base.trained_length()
+    own = {"model": base.geometry(), **dict(zip(NEUTRAL, base.members(), strict=True))}
+    for slot, member in own.items():
+        if is_default(config, slot, typed):
+            config[slot] = node(member)
+    start_from(config, own["position"], base, typed)
+    return config
+
+
+def is_default(config: DictConfig, slot: str, typed: Sequence[str]) -> bool:
+    """Return whether nobody chose what `config` has in `slot`."""
+    if any(key == slot or key.startswith(f"{slot}.") for key in typed):
+        return False
+    plain = OmegaConf.to_container(config[slot], resolve=False)
+    return plain == OmegaConf.to_container(OmegaConf.load(option_file(slot, DEFAULTS[slot])), resolve=False)
+
+
+def node(member: Any) -> dict[str, Any]:
+    """Return the config of a `member` of a slot."""
+    kind = type(member)
+    fields = {field.name: plain(getattr(member, field.name)) for field in dataclasses.fields(member)}
+    return {"_target_": f"{kind.__module__}.{kind.__qualname__}", **fields}
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as a config holds it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def start_from(config: DictConfig, own: "Position", base: BaseFiles, typed: Sequence[str]) -> None:
+    """Let a rotary method in `config` begin at the base's theta, and count from where the base's `own` scaling does."""
+    position = config.position
+    if THETA in position and hasattr(own, THETA) and f"position.{THETA}" not in typed:
+        position[THETA] = getattr(own, THETA)
+    start = original_length(own, base)
+    if start == base.trained_length() or is_own(position, own):
+        return
+    if "factor" in position and "position.factor" not in typed:
+        position.factor = f"${{quotient:${{context_length}},{start}}}"
+    if ORIGINAL in position and f"position.{ORIGINAL}" not in typed:
+        position[ORIGINAL] = start
+
+
+def is_own(position: DictConfig, own: "Position") -> bool:
+    """Return whether `position` is the config of the base's `own` encoding."""
+    return bool(OmegaConf.to_container(position, resolve=False) == node(own))
+
+
+def original_length(own: "Position", base: BaseFiles) -> int:
+    """Return the length in tokens before the scaling that the base's `own` encoding has already."""
+    known = getattr(own, ORIGINAL, None)
+    trained = base.trained_length()
+    return int(known) if known is not None else round(trained / getattr(own, "factor", 1.0))

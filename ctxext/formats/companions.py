@@ -1,0 +1,65 @@
+"""What goes with a tokenizer through a run: its control tokens, its chat template, and how texts are generated."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from ctxext.data.tokenizer import end_token
+from ctxext.formats.json_files import read_json, write_json
+
+TOKENIZER, SETTINGS, GENERATION, TEMPLATE = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "generation_config.json",
+    "chat_template.jinja",
+)
+
+
+@dataclass(frozen=True)
+class Companions:
+    """The content of the files beside a tokenizer.json, in Hugging Face's words; `chat_template` is empty for none."""
+
+    tokenizer_config: dict[str, Any]
+    generation_config: dict[str, Any]
+    chat_template: str = ""
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The ids at which a generated text ends."""
+        ids = self.generation_config.get("eos_token_id")
+        return tuple(ids) if isinstance(ids, list) else () if ids is None else (int(ids),)
+
+    def write(self, folder: Path, context_length: int) -> None:
+        """Write the files into `folder`, for texts of up to `context_length` tokens."""
+        write_json(folder / SETTINGS, self.tokenizer_config | {"model_max_length": context_length})
+        write_json(folder / GENERATION, self.generation_config)
+        if self.chat_template:
+            (folder / TEMPLATE).write_text(self.chat_template, encoding="utf-8")
+
+
+def plain_companions(tokenizer: Tokenizer) -> Companions:
+    """Return what goes with a `tokenizer` that was trained here: one control token, none added at a text's start."""
+    end = end_token(tokenizer)
+    word = tokenizer.id_to_token(end)
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",  # transformers 4 refuses 5's own name
+        "bos_token": word,
+        "eos_token": word,
+        "pad_token": word,
+        "clean_up_tokenization_spaces": False,
+        "split_special_tokens": True,
+    }
+    # Without the ids, readers would take 1 and 2 whatever the tokenizer.
+    generation = {"bos_token_id": end, "eos_token_id": end, "pad_token_id": end, "do_sample": False}
+    return Companions(settings, generation)
+
+
+
+def read_companions(folder: Path) -> Companions:
+    """Return what goes with the tokenizer in `folder`; files that are absent are empty."""
+    file = folder / TEMPLATE
+    template = file.read_text(encoding="utf-8") if file.is_file() else ""
+    settings, generation = (read_json(folder / name) if (folder / name).is_file() else {} for name in (SETTINGS, GENERATION))
+    return Companions(settings, generation, template)
