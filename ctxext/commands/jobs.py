@@ -159,7 +159,7 @@ def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictC
         return adopted(config, overrides)
     require(
         command in OF_A_RUN,
-        f"run={earlier} is of {' and '.join(OF_A_RUN)}; {command} takes base.path=FOLDER to start from weights",
+        f"run={earlier} is of {', '.join(OF_A_RUN[:-1])} and {OF_A_RUN[-1]}; {command} takes base.path=FOLDER to start from weights",
     )
     path = Path(earlier)
     is_folder = (path / "config.json").is_file() and not (path / FILE).is_file()  # of Hugging Face

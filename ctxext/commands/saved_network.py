@@ -31,10 +31,11 @@ def saved_network(run: Run, journal: Journal) -> Saved:
         base = open_base(run.base.path)
         return Saved(network.eval().to(device_of(run)), base.tokenizer(), base.companions())
     folder = Path(run.run)
+    network = weights_of(run, folder, journal).eval().to(device_of(run))
     tokenizer = load_tokenizer(folder / TOKENIZER)
     has_settings = (folder / SETTINGS).is_file()  # runs of older versions kept the tokenizer alone
     companions = read_companions(folder) if has_settings else companions_of(run, tokenizer)
-    return Saved(weights_of(run, folder, journal).eval().to(device_of(run)), tokenizer, companions)
+    return Saved(network, tokenizer, companions)
 
 
 def weights_of(run: Run, folder: Path, journal: Journal) -> Any:

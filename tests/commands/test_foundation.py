@@ -10,6 +10,7 @@ import torch
 from ctxext.commands.foundation import device_of, prepared, read_base, untouched
 from ctxext.commands.train import train
 from ctxext.config.schema import Run
+from ctxext.formats.companions import plain_companions
 from ctxext.formats.huggingface.writing import write
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
@@ -25,7 +26,13 @@ def folder(tiny: Callable[..., Run], tmp_path: Path) -> Path:
     run = tiny()
     data = prepared(run, Journal(tmp_path, "a"))
     torch.manual_seed(3)
-    write(tmp_path / "base", run.model.build(run.position, run.mask, run.attention), data.tokenizer, 32)
+    write(
+        tmp_path / "base",
+        run.model.build(run.position, run.mask, run.attention),
+        data.tokenizer,
+        plain_companions(data.tokenizer),
+        32,
+    )
     return tmp_path / "base"
 
 
@@ -43,11 +50,11 @@ def test_a_base_is_read_as_it_lies_there(folder: Path, tiny: Callable[..., Run])
     ("words", "sentence"),
     [
         (("model.intermediate_size=40",), "model.intermediate_size is 40, but base.path={} has 48; drop it"),
-        (("base.trained_length=16",), "base.trained_length is 16, but base.path={} was trained at 32; drop it"),
+        (("base.trained_length=64",), "base.trained_length is 64, but base.path={} was trained at 32; drop it"),
         (
             ("position.rope_theta=20000.0",),
-            "position is for weights trained with Rope(rope_theta=20000.0), but base.path={} was trained with "
-            "Rope(rope_theta=10000.0); use base=none",
+            "position=rope with position.rope_theta=20000.0 can't take the weights of base.path={}, which were trained "
+            "with Rope(rope_theta=10000.0); add base=none",
         ),
     ],
 )

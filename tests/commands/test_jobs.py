@@ -5,6 +5,7 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from omegaconf import DictConfig
@@ -14,6 +15,7 @@ from ctxext.commands import jobs
 from ctxext.commands.jobs import Errand, combinations, run, settled
 from ctxext.config.record import write_config
 from ctxext.config.schema import Run
+from ctxext.formats.bases import located
 from ctxext.refusal import Refusal
 
 ENDS: dict[int, BaseException] = {
@@ -104,21 +106,26 @@ def test_the_jobs_of_a_sweep_come_in_order_and_later_words_win() -> None:
         list(combinations(["seed=interval(0,1)"], {}))
 
 
-def test_only_evaluation_and_export_take_an_earlier_run(composed: Callable[..., DictConfig], tmp_path: Path) -> None:
+def test_only_commands_without_training_take_an_earlier_run(
+    composed: Callable[..., DictConfig], tmp_path: Path
+) -> None:
     write_config(composed("seed=3"), tmp_path)
     now = composed(f"run='{tmp_path}'")
 
     for command in ("train", "prepare"):
-        with pytest.raises(Refusal, match=rf"is of eval and export; {command} takes base\.path"):
+        with pytest.raises(Refusal, match=rf"is of eval, export and generate; {command} takes base\.path"):
             settled(command, now, [])
     assert settled("eval", now, []).seed == settled("export", now, []).seed == 3
     with pytest.raises(Refusal, match="export needs run=PATH"):
         settled("export", composed(), [])
 
 
-def test_a_hugging_face_folder_is_evaluated_as_the_base(composed: Callable[..., DictConfig], tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
-    typed = composed(f"run='{tmp_path}'")
-    found = settled("eval", typed, [])
-    assert (found.run, found.base.path) == ("", str(tmp_path))
-    assert typed.run == str(tmp_path)
+@pytest.mark.parametrize("command", ["eval", "export", "generate"])
+def test_a_hugging_face_folder_is_taken_as_the_base(
+    command: str, composed: Callable[..., DictConfig], tmp_path: Path
+) -> None:
+    copytree(located("pkg://tiny"), tmp_path / "other")
+    typed = composed(f"run='{tmp_path / 'other'}'")
+    found = settled(command, typed, [])
+    assert (found.run, found.base.path) == ("", str(tmp_path / "other"))
+    assert typed.run == str(tmp_path / "other")

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from ctxext.commands.foundation import prepared
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.schema import Run
+from ctxext.formats.companions import plain_companions
 from ctxext.formats.huggingface.writing import write
 from ctxext.position.rope import RopeInterp, RopeNtk
 from ctxext.refusal import Refusal
@@ -22,7 +23,7 @@ def test_a_run_s_newest_weights_are_read_through_any_composition(finished: Any, 
     wanted = load_file(finished.folder / "checkpoints/step-00000004/model.safetensors")
     run = dataclasses.replace(finished.run, run=str(finished.folder))
     for position in (run.position, RopeNtk(10000.0, 2.0)):
-        network, tokenizer = saved_network(dataclasses.replace(run, position=position), Journal(tmp_path, "a"))
+        network, tokenizer, _ = saved_network(dataclasses.replace(run, position=position), Journal(tmp_path, "a"))
         assert network.position == position
         assert not network.training
         assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in wanted.items())
@@ -49,16 +50,17 @@ def test_an_untrained_run_of_a_base_is_the_base_read_through_the_method(
     plain, journal = tiny(), Journal(tmp_path, "a")
     tokenizer = prepared(plain, journal).tokenizer
     base = plain.model.build(plain.position, plain.mask, plain.attention)
-    write(tmp_path / "base", base, tokenizer, 32)
+    write(tmp_path / "base", base, tokenizer, plain_companions(tokenizer), 32)
     (tmp_path / "run").mkdir()
     tokenizer.save(str(tmp_path / "run" / "tokenizer.json"))
     run = tiny(f"base.path={tmp_path / 'base'}", "base.steps=0", "trainer.steps=0", "+method=rope_interp")
 
-    network, found = saved_network(dataclasses.replace(run, run=str(tmp_path / "run")), journal)
+    network, found, companions = saved_network(dataclasses.replace(run, run=str(tmp_path / "run")), journal)
 
     assert network.position == RopeInterp(10000.0, 2.0)
     assert all(torch.equal(network.state_dict()[name], tensor) for name, tensor in base.state_dict().items())
     assert found.to_str() == tokenizer.to_str()
+    assert companions.ends == (0,)
     trained = tiny(f"base.path={tmp_path / 'base'}", "base.steps=0", "+method=rope_interp")
     with pytest.raises(Refusal, match="it holds no checkpoint that can be loaded"):
         saved_network(dataclasses.replace(trained, run=str(tmp_path / "run")), journal)

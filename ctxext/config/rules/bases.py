@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from ctxext.attention.softmax import Softmax
 from ctxext.config.folders import trained
 from ctxext.config.schema import Run
-from ctxext.config.traits import WHOLE, chosen, named, option
+from ctxext.config.traits import WHOLE, chosen, named, numbers, option
 from ctxext.formats.bases import open_base
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry, LstmGeometry
@@ -21,8 +21,13 @@ def from_scratch(run: Run) -> Iterator[str]:
         yield f"{chosen(run, 'model')} {weights}; add base=none, or use model=tiny"
     position, mask, attention = open_base(run.base.path).members()
     if run.position != position and run.position.base() != position.base():
-        had = f"which were trained with {position}"
-        yield f"{chosen(run, 'position')} {weights}, {had}; add base=none, or use position=rope"
+        same = named("position", position) == option(run, "position")
+        own, had = (
+            (numbers(run, "position"), str(position))
+            if same
+            else (chosen(run, "position"), named("position", position))
+        )
+        yield f"{own} {weights}, which were trained with {had}; add base=none, or use position=rope"
     if run.mask != mask and run.mask.base() != IntraDocument() and option(run, "mask") not in WHOLE:
         yield f"{chosen(run, 'mask')} {weights}, which saw the whole past; add base=none, or use mask=document"
     if run.attention != attention and run.attention.base() != attention:

@@ -1,0 +1,39 @@
+"""What goes with a tokenizer, written and read back."""
+
+import json
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from ctxext.formats.companions import Companions, plain_companions, read_companions
+
+
+def test_what_is_written_is_read_back_with_the_length_put_in(tmp_path: Path) -> None:
+    companions = Companions({"eos_token": "</s>"}, {"eos_token_id": [2, 7], "do_sample": True}, "{{ messages }}\n")
+    companions.write(tmp_path, 512)
+    found = read_companions(tmp_path)
+
+    assert found.tokenizer_config == {"eos_token": "</s>", "model_max_length": 512}
+    assert found.generation_config == companions.generation_config
+    assert found.chat_template == "{{ messages }}\n"
+
+
+def test_files_that_are_absent_are_empty(tmp_path: Path) -> None:
+    assert read_companions(tmp_path) == Companions({}, {}, "")
+    Companions({}, {}).write(tmp_path, 8)
+    assert not (tmp_path / "chat_template.jinja").exists()
+
+
+def test_the_ends_are_one_id_several_or_none() -> None:
+    assert [Companions({}, {"eos_token_id": ids}).ends for ids in (3, [3, 5], None)] == [(3,), (3, 5), ()]
+    assert Companions({}, {}).ends == ()
+
+
+def test_a_tokenizer_trained_here_has_one_control_token_for_all(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    companions = plain_companions(tokenizer)
+    companions.write(tmp_path, 64)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+
+    assert companions.ends == (tokenizer.token_to_id("<|endoftext|>"),)
+    assert settings["bos_token"] == settings["eos_token"] == settings["pad_token"] == "<|endoftext|>"
+    assert companions.generation_config["do_sample"] is False
