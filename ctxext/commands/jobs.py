@@ -157,9 +157,10 @@ def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictC
     if not earlier:
         require(command != "export", "export needs run=PATH, the folder of the run whose checkpoint it writes")
         return adopted(config, overrides)
+    takers = f"{', '.join(OF_A_RUN[:-1])} and {OF_A_RUN[-1]}"
     require(
         command in OF_A_RUN,
-        f"run={earlier} is of {', '.join(OF_A_RUN[:-1])} and {OF_A_RUN[-1]}; {command} takes base.path=FOLDER to start from weights",
+        f"run={earlier} is of {takers}; {command} takes base.path=FOLDER to start from weights",
     )
     path = Path(earlier)
     is_folder = (path / "config.json").is_file() and not (path / FILE).is_file()  # of Hugging Face
