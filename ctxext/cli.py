@@ -162,7 +162,9 @@ def report(errand: "Errand") -> int:
     from ctxext.commands.side_by_side import as_text
     from ctxext.commands.sweep import exit_status, table
 
-    if errand.is_sweep:
+    if errand.is_sweep and errand.command == "generate":  # stdout has the texts alone
+        remark(table(errand.outcomes))
+    elif errand.is_sweep:
         for text in (table(errand.outcomes), *as_text([outcome.folder for outcome in errand.outcomes])):
             say(text)
     elif errand.outcomes and errand.outcomes[0].sentence:

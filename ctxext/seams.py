@@ -101,7 +101,7 @@ class View:
     views, since they score near and far pairs at different distances; one softmax runs over all of them. `visible`
     returns bool [1 or B, 1 or H, Q, K] for the queries and keys of one row; the kernel keeps documents apart by itself.
     `turn_queries` and `turn_keys` return positions [B, S]; `weigh` returns what is added to the logits, float32
-    [1 or B, 1 or H, Q, K].
+    [1 or B, 1 or H, Q, K]. A `cap` c above 0 bounds the logits before anything is added: z becomes c tanh(z / c).
     """
 
     visible: Callable[[Places, Places], Tensor]
@@ -109,6 +109,7 @@ class View:
     turn_queries: Callable[[Places], Tensor] = unmoved
     turn_keys: Callable[[Places], Tensor] = unmoved
     weigh: Callable[[Places, Places], Tensor] | None = None
+    cap: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,10 @@ class Position(Member["Position"]):
         """
         return None
 
+    def turns_for_good(self) -> bool:
+        """Return whether a key, turned to its place, stays as it is however the text goes on."""
+        return False
+
     def limit(self) -> int | None:
         """Return how many positions there are, or None where there is no limit."""
         return None
@@ -225,6 +230,10 @@ class Attention(Member["Attention"]):
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         """Return what each head gathers [B, H, Q, D]; `queries` are the last Q of the `keys`' places."""
         raise TypeError(f"{type(self).__name__} states no way to gather")
+
+    def scored(self, mask: Mask) -> tuple[View, ...] | None:
+        """Return the views whose pairs are all that `gather` uses keys and values for; None where it needs them all."""
+        return None
 
     def remember(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return what to keep of the states `x` [B, S, W] beside keys and values: tensors [B, *, S, *]."""

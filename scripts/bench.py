@@ -52,7 +52,7 @@ def our_step(network: Any, tokens: Tensor) -> Work:
     def work() -> Tensor:
         network.zero_grad()
         hidden = network.hidden(tokens[:, :-1], positions).flatten(0, 1)
-        loss = fused_loss(hidden, *network.unembedding, tokens[:, 1:].flatten(), ones)
+        loss = fused_loss(hidden, network.unembedding, tokens[:, 1:].flatten(), ones)
         loss.backward()
         return loss.detach()
 

@@ -74,6 +74,7 @@ EVALUATION = Evaluation(
     samples=100,
     every=0,
     batch_tokens=8192,
+    truncated_stride=1,
 )
 
 

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 import ctxext.attention
 import ctxext.data
 import ctxext.mask
+import ctxext.model.families
 import ctxext.model.geometry
 import ctxext.position
 from ctxext.attention.softmax import Softmax
@@ -22,6 +23,7 @@ from ctxext.config.schema import Run
 from ctxext.data.sources import Source
 from ctxext.formats.huggingface.homes import NotExportable, home
 from ctxext.mask.document import IntraDocument
+from ctxext.model.families import Gemma
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope, Scaled
 from ctxext.seams import Attention, Mask, Position
@@ -33,7 +35,7 @@ FAMILIES = {
     "attention": (ctxext.attention, Attention),
     "dataset": (ctxext.data, Source),
 }
-INCOMPLETE = {Scaled, Source}
+INCOMPLETE = {Gemma, Scaled, Source}
 """Classes that others are made from, and that are no options themselves."""
 
 
@@ -44,7 +46,8 @@ def modules(package: ModuleType) -> Iterator[ModuleType]:
 
 def classes(slot: str) -> set[str]:
     if slot == "model":
-        named = [member for _, member in inspect.getmembers(ctxext.model.geometry, dataclasses.is_dataclass)]
+        files = ctxext.model.geometry, ctxext.model.families
+        named = [member for file in files for _, member in inspect.getmembers(file, dataclasses.is_dataclass)]
     else:
         package, family = FAMILIES[slot]
         members = [member for module in modules(package) for _, member in inspect.getmembers(module, inspect.isclass)]

@@ -12,7 +12,7 @@ FLOORS = [
     {"kernels"},
     {"position", "mask", "attention", "tasks"},
     {"model", "data"},
-    {"training", "evaluation", "searching", "formats", "reporting", "proving"},
+    {"training", "evaluation", "searching", "generation", "formats", "reporting", "proving"},
     {"config"},
     {"commands"},
     {"cli"},

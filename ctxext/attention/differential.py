@@ -15,7 +15,7 @@ from torch.nn.functional import rms_norm
 from ctxext.kernels.gather import gather
 from ctxext.kernels.norm import at_least_float32
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes
+from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes, View
 
 DEVIATION = 0.1
 """Of the vectors that lambda is made from, when they are drawn."""
@@ -80,6 +80,9 @@ class DifferentialLayer(nn.Module, Attention):
         first = (self.lambda_q1 * self.lambda_k1).sum().exp()
         second = (self.lambda_q2 * self.lambda_k2).sum().exp()
         return first - second + self.initial
+
+    def scored(self, mask: Mask) -> tuple[View, ...]:
+        return mask.views()
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         views = mask.views()

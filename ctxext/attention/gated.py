@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ctxext.attention.softmax import Softmax
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes
+from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes, View
 
 GATES = ("element", "head")
 
@@ -58,6 +58,9 @@ class GatedLayer(nn.Module, Attention):
         super().__init__()
         self.g_proj = nn.Linear(width, outputs, bias=False)
         nn.init.zeros_(self.g_proj.weight)
+
+    def scored(self, mask: Mask) -> tuple[View, ...]:
+        return mask.views()
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         gathered = Softmax().gather(heads, queries, keys, position, mask)

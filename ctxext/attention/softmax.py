@@ -20,6 +20,9 @@ class Softmax(Attention):
         scale = self.scale(queries, keys, views)
         return gather(heads.q, heads.k, heads.v, queries, keys, views, position, scale)
 
+    def scored(self, mask: Mask) -> tuple[View, ...]:
+        return self.views(mask)
+
     def views(self, mask: Mask) -> tuple[View, ...]:
         """Return the views of `mask` as this mechanism scores them."""
         return mask.views()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather, visible_keys
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes
+from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes, View
 
 BIASES = ("none", "learned")
 
@@ -60,6 +60,9 @@ class SsmaxLayer(nn.Module, Attention):
         super().__init__()
         self.scale = nn.Parameter(torch.full((num_heads,), float(settings.initial_scale)))
         self.bias = nn.Parameter(torch.zeros(num_heads)) if settings.bias == "learned" else None
+
+    def scored(self, mask: Mask) -> tuple[View, ...]:
+        return mask.views()
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         views = mask.views()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ctxext.commands.extension import rows_of
+from ctxext.commands.footprint import forecast_of, foretold
 from ctxext.commands.foundation import base_members, device_of, prepared, read_base
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
@@ -25,6 +26,7 @@ from ctxext.proving.specimen import Specimen, members_of, specimen
 from ctxext.proving.suite import ALL, BRIEF, prove
 from ctxext.reporting import proof
 from ctxext.reporting.journal import Journal
+from ctxext.training.adapters import attach
 
 FILE = "check.json"
 BRIEF_LENGTH = 64
@@ -58,7 +60,8 @@ def check(run: Run, folder: Path) -> None:
         )
         journal.table(proof.mask_pictures(masks, scale))
         costs = costs_of(run, examined)
-        journal.table(proof.cost_table(costs, f"forward, by visible pairs; {in_training(examined)}", sums(examined)))
+        lines = [*sums(examined), *trained_in(run, examined, data)]
+        journal.table(proof.cost_table(costs, f"forward, by visible pairs; {in_training(examined)}", lines))
         save(folder / FILE, run, findings, masks, costs)
         journal.table(proof.first_row(*opening(run, data)))
         journal.say(f"{proof.summary(findings)}; {folder / FILE}")
@@ -125,6 +128,14 @@ def sums(examined: Specimen) -> list[str]:
         rule = f"{type(network.attention).__name__} gathers by a rule of its own"
         lines.append(f"{rule}; counted as if it computed every pair that the mask shows")
     return lines
+
+
+def trained_in(run: Run, examined: Specimen, data: Prepared) -> list[str]:
+    """Return the memory that the training of `run` would take, in a sentence, if it trains; its adapter is attached."""
+    if run.trainer.steps == 0:
+        return []
+    attach(examined.network, run.trainer, run.seed)
+    return [foretold(forecast_of(examined.network, run, rows_of(run, data)))]
 
 
 def opening(run: Run, data: Prepared) -> tuple[list[tuple[str, str]], str]:

@@ -10,6 +10,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from ctxext import __version__
+from ctxext.commands.exporting import HUGGING_FACE, write_exports
 from ctxext.commands.extension import row_length
 from ctxext.commands.interruption import typed
 from ctxext.commands.measuring import Findings, save_samples
@@ -21,7 +22,6 @@ from ctxext.evaluation.results import Results, Row
 from ctxext.formats.bases import open_base
 from ctxext.formats.card import write_card
 from ctxext.formats.companions import read_companions
-from ctxext.formats.export import export_huggingface
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.report import write_report
 from ctxext.reporting.table import results_table
@@ -29,7 +29,6 @@ from ctxext.reporting.table import results_table
 LIBRARIES = ("torch", "tokenizers", "safetensors", "hydra-core")
 SEAMS = ("position", "mask", "attention")
 RESULTS = "results.json"
-HUGGING_FACE = "export/hf"
 
 
 def conclude(run: Run, command: str, findings: Findings, network: Any, journal: Journal) -> Results:
@@ -53,19 +52,22 @@ def conclude(run: Run, command: str, findings: Findings, network: Any, journal: 
     folder.mkdir(parents=True, exist_ok=True)
     results.save(folder / RESULTS)  # before anything that may fail
     save_samples(folder / "samples.jsonl", findings.measurements)
-    if "hf" in run.export.format:
+    if run.export.format:
         words = findings.data.tokenizer, read_companions(folder)
-        lengths = run.context_length, run.base.trained_length
-        label = export_huggingface(folder / HUGGING_FACE, network, *words, *lengths)
-        results = replace(results, export=label)
+        results = replace(results, export=write_exports(run, folder, network, *words, journal))
         results.save(folder / RESULTS)
     if (folder / HUGGING_FACE).is_dir():
-        write_card(folder / HUGGING_FACE, vars(results), open_base(run.base.path).license() if run.base.path else "")
+        write_card(folder / HUGGING_FACE, vars(results))
     journal.results(results, hyperparameters(run))
     write_report(results, folder)
     journal.table(results_table(results))
     journal.say(f"{folder}: {RESULTS}, report.md, plots/; tensorboard --logdir {folder.parent}")
     return results
+
+
+def origin_of(run: Run) -> dict[str, Any]:
+    """Return where the base of `run` comes from, as its files say."""
+    return open_base(run.base.path).origin() if run.base.path else {}
 
 
 def facts(run: Run, command: str, data: Prepared) -> Row:
@@ -80,6 +82,7 @@ def facts(run: Run, command: str, data: Prepared) -> Row:
         "seed": run.seed,
         "command": typed(command),
         "base": run.base.path or "none",
+        "origin": origin_of(run),
         **{slot: repr(getattr(run, slot)) for slot in SEAMS},
         "steps": run.trainer.steps,
         "trained_tokens": trained,

@@ -24,8 +24,6 @@ def evaluate(run: Run, folder: Path) -> None:
     of `run` as `zero_shot`, beside `base` and `truncated`.
     """
     run = replace(run, export=replace(run.export, format=[]))
-    if not run.run:
-        run = replace(run, trainer=replace(run.trainer, steps=0))
     with Journal(folder, run.name) as journal:
         for note in notes(run):
             journal.say(note)

@@ -3,19 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ctxext.commands.conclusion import HUGGING_FACE, RESULTS, SEAMS
+from ctxext.commands.conclusion import RESULTS, SEAMS
+from ctxext.commands.exporting import HUGGING_FACE, each, write_exports
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.schema import Run
 from ctxext.evaluation.results import Results
-from ctxext.formats.bases import open_base
 from ctxext.formats.card import write_card
-from ctxext.formats.export import export_huggingface
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
 
 
 def export(run: Run, folder: Path) -> None:
-    """Write the run in `run.run` to its own export/hf, and say how exactly transformers reads it.
+    """Write the run in `run.run` to its own folder export/, and say how exactly others read it.
 
     A composition that is not the run's own, and the base where `run.run` is empty, go to `folder`. What has no home is
     refused.
@@ -25,17 +24,16 @@ def export(run: Run, folder: Path) -> None:
         file = Path(run.run) / RESULTS
         results = Results.load(file) if run.run and file.is_file() else None
         is_own = bool(run.run) and (results is None or is_composition_of(run, results))
-        target = (Path(run.run) if is_own else folder) / HUGGING_FACE
-        label = export_huggingface(target, network, tokenizer, companions, run.context_length, run.base.trained_length)
-        if label["label"] == "not exportable":
-            raise Refusal(f"{run.run or run.base.path}: not exportable, {label['reason']}")
+        target = Path(run.run) if is_own else folder
+        label = write_exports(run, target, network, tokenizer, companions, journal)
+        for found in each(label):
+            if found["label"] == "not exportable":
+                raise Refusal(f"{run.run or run.base.path}: not exportable to {found['format']}, {found['reason']}")
         if results is not None and is_own:
             results = replace(results, export=label)
             results.save(file)
-            write_card(target, vars(results), open_base(run.base.path).license() if run.base.path else "")
-        found = "max_logit_difference" in label
-        difference = f", largest logit difference {label['max_logit_difference']:.2g}" if found else ""
-        journal.say(f"{target}: {label['label']}{difference}")
+            if (target / HUGGING_FACE).is_dir():
+                write_card(target / HUGGING_FACE, vars(results))
 
 
 def is_composition_of(run: Run, results: Results) -> bool:

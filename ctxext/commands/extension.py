@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
+
+from ctxext.commands.footprint import forecast_of, foretold, reached
 from ctxext.commands.probing import make_probe
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
@@ -13,14 +17,19 @@ from ctxext.data.rows import Rows
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.position.sampling import AsLaid, Pose, Randomized, Sampler
 from ctxext.reporting.journal import Journal
-from ctxext.training.loop import Course, Watcher, fit, resume
-from ctxext.training.settings import AS_LAID
+from ctxext.training import memory
+from ctxext.training.adapters import attach, merge
+from ctxext.training.checkpoint import FROZEN, frozen
+from ctxext.training.loop import Course, Progress, Watcher, fit, resume
+from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
 
-UNRELATED = ("save_every", "keep", "resume", "compile")
+UNRELATED = ("save_every", "keep", "resume", "compile", "gradient_checkpointing")
 """Settings of the trainer that change no number."""
 DRAWING = ("positions", "max_position")
 """Settings of the trainer that change none where positions are as laid."""
+ADAPTING = ("adapter", "lora_")
+"""What the settings of the trainer begin with that change none where every weight is trained."""
 SAMPLERS: dict[str, type[Pose | Randomized]] = {"pose": Pose, "randomized": Randomized}
 
 
@@ -28,8 +37,11 @@ def identity_of(run: Run, data: Prepared) -> dict[str, Any]:
     """Return all that the weights trained in `run` on `data` depend on, in words and numbers."""
     members = {key: repr(getattr(run, key)) for key in ("model", "position", "mask", "attention")}
     unrelated = (*UNRELATED, *(DRAWING if run.trainer.positions == AS_LAID else ()))
+    adapting = ADAPTING if run.trainer.adapter == WITHOUT else ()
     trainer = {
-        f"trainer.{key}": value for key, value in dataclasses.asdict(run.trainer).items() if key not in unrelated
+        f"trainer.{key}": value
+        for key, value in dataclasses.asdict(run.trainer).items()
+        if key not in unrelated and not key.startswith(adapting)
     }
     lengths = {"context_length": run.context_length, "seed": run.seed, "dataset.recall_share": run.dataset.recall_share}
     return {**members, **trainer, **lengths, "data": data.digest, "tokenizer": fingerprint({}, data.tokenizer.to_str())}
@@ -52,30 +64,86 @@ def rows_of(run: Run, data: Prepared) -> Rows:
     return Rows(data.train, data.tokenizer, row_length(run), share, run.seed, apart, sampler_of(run))
 
 
-def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: Journal, stop: Stop) -> None:
-    """Train `network` as `run` says, from the newest of `checkpoints` on, until it is done or `stop` is asked for."""
-    rows = rows_of(run, data)
+def course_of(network: Any, run: Run, data: Prepared, rows: Rows, checkpoints: Path) -> Course:
+    """Return the course of `run` for `network`, to which its adapter is attached.
+
+    Its checkpoints leave out frozen weights that can be read again from the base's files.
+    """
     identity = identity_of(run, data) | {"base": fingerprint(network.state_dict())}
-    course = Course(rows, run.trainer, checkpoints, identity)
+    attach(network, run.trainer, run.seed)
+    is_read_again = bool(run.base.path) and run.trainer.adapter != WITHOUT
+    left_out = {FROZEN: fingerprint(frozen(network))} if is_read_again else {}
+    return Course(rows, run.trainer, checkpoints, identity, left_out)
+
+
+def trained_share(network: Any, run: Run) -> str:
+    """Return how many of the weights of `network` are trained, where the adapter of `run` leaves some as they are."""
+    if run.trainer.adapter == WITHOUT:
+        return ""
+    sizes = [(part.numel(), part.requires_grad) for part in network.parameters()]
+    trained, whole = sum(size for size, is_trained in sizes if is_trained), sum(size for size, _ in sizes)
+    return f", {run.trainer.adapter} of rank {run.trainer.lora_rank}: {trained:,} of {whole:,} weights are trained"
+
+
+def planned(network: Any, run: Run, rows: Rows) -> str:
+    """Return what `network` is trained on, how long, and how much of it."""
+    settings = f"{run.trainer.steps} steps of {run.trainer.batch_tokens} tokens"
+    lessons = f", {run.dataset.recall_share:.0%} of the rows lessons in look-up" if run.dataset.recall_share else ""
+    sampler = rows.sampler
+    drawn = "" if isinstance(sampler, AsLaid) else f", at positions drawn below {sampler.max_position}"
+    return f"at {rows.length} tokens, {settings}{lessons}{drawn}{trained_share(network, run)}"
+
+
+def merged(network: Any, run: Run, journal: Journal) -> None:
+    """Merge the adapter of `run`, if it has one, into `network`, and say how exactly."""
+    if run.trainer.adapter != WITHOUT:
+        difference = merge(network, run.base.trained_length)
+        journal.say(f"merged: the logits differ from the adapter's by {difference:.2g} of their scale")
+
+
+def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: Journal, stop: Stop) -> None:
+    """Train `network` as `run` says, from the newest of `checkpoints` on, until it is done or `stop` is asked for.
+
+    With an adapter, it comes back with that attached.
+    """
+    rows = rows_of(run, data)
+    course = course_of(network, run, data, rows, checkpoints)
     progress, optimiser = resume(network, course, journal.say)
     journal.truncate(progress.step)
     probe = make_probe(network, run, data)
     if progress.step < run.trainer.steps:
-        settings = f"{run.trainer.steps} steps of {run.trainer.batch_tokens} tokens"
-        lessons = f", {run.dataset.recall_share:.0%} of the rows lessons in look-up" if run.dataset.recall_share else ""
-        sampler = rows.sampler
-        drawn = "" if isinstance(sampler, AsLaid) else f", at positions drawn below {sampler.max_position}"
-        journal.say(f"train  at {rows.length} tokens, {settings}{lessons}{drawn}")
-        if run.trainer.compile:
-            for block in getattr(network, "layers", ()):
-                block.compile()
-        with journal.steps(progress.step + 1, run.trainer.steps) as line:
-
-            def log(row: dict[str, Any]) -> None:
-                journal.log_step(row)
-                line.show(row)
-
-            fit(network, course, Watcher(log, probe, stop), progress, optimiser)
+        journal.say(f"train  {planned(network, run, rows)}")
+        with memory.spared(run.trainer):
+            forecast, before = forecast_of(network, run, rows), memory.peak(network.unembedding[0].device)
+            journal.say(f"memory {foretold(forecast)}")
+            carry_out(network, course, progress, optimiser, Audience(journal, probe, stop))
+        journal.say(f"memory {reached(forecast, before, network)}")
     network.eval()
     if progress.interrupted:
         journal.say(f"saved at step {progress.step} in {checkpoints}")
+
+
+class Audience(NamedTuple):
+    """Who is told of each step, what is measured after it, and who may ask for the end."""
+
+    journal: Journal
+    probe: Callable[[int], dict[str, float]]
+    stop: Stop
+
+
+def carry_out(
+    network: Any, course: Course, progress: Progress, optimiser: torch.optim.AdamW, audience: Audience
+) -> None:
+    """Train `network` along `course` from `progress` on, a line of the journal for each step."""
+    settings = course.settings
+    network.gradient_checkpointing = settings.gradient_checkpointing
+    if settings.compile:
+        for block in getattr(network, "layers", ()):
+            block.compile()
+    with audience.journal.steps(progress.step + 1, settings.steps) as line:
+
+        def log(row: dict[str, Any]) -> None:
+            audience.journal.log_step(row)
+            line.show(row)
+
+        fit(network, course, Watcher(log, audience.probe, audience.stop), progress, optimiser)

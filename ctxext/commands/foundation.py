@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 
+from ctxext.attention.softmax import Softmax
 from ctxext.commands.extension import extend, identity_of
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared, prepare
@@ -16,11 +17,12 @@ from ctxext.formats.bases import open_base
 from ctxext.formats.companions import Companions, plain_companions
 from ctxext.mask.document import IntraDocument
 from ctxext.maths.fingerprint import fingerprint
+from ctxext.position.nope import Nope
 from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.table import ledger_table
 from ctxext.training.lock import lock
-from ctxext.training.settings import AS_LAID
+from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
 
 
@@ -55,9 +57,11 @@ def read_base(run: Run) -> Any:
             wanted == value,
             f"model.{key} is {wanted!r}, but base.path={run.base.path} has {value!r}; drop it, or use base=none",
         )
-    network = geometry.build(*base_members(run))
-    network.load_state_dict(base.weights())
-    return network
+    network: Any
+    with torch.device("meta"):  # the weights that are read take the place of drawn ones, and are never there twice
+        network = geometry.build(Nope(), IntraDocument(), Softmax())
+    network.load_state_dict(base.weights(), assign=True)
+    return network.reading(*base_members(run))
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def scratch(run: Run, data: Prepared) -> Scratch:
         batch_tokens=run.base.batch_tokens,
         resume="auto",
         positions=AS_LAID,
+        adapter=WITHOUT,
     )
     position, mask, attention = base_members(run)
     length = run.base.trained_length

@@ -154,9 +154,11 @@ def built(config: DictConfig) -> Run:
 def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """Return the config for `command`: `config`, or that of the earlier run that it names, with the `overrides`."""
     earlier = str(config.run)
+    prompted = command != "generate" or config.prompt != ""
+    require(prompted, "generate needs prompt=TEXT, the text to go on from; prompt=- reads it from stdin")
     if not earlier:
         require(command != "export", "export needs run=PATH, the folder of the run whose checkpoint it writes")
-        return adopted(config, overrides)
+        return adopted(untrained(command, config), overrides)
     takers = f"{', '.join(OF_A_RUN[:-1])} and {OF_A_RUN[-1]}"
     require(
         command in OF_A_RUN,
@@ -165,10 +167,19 @@ def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictC
     path = Path(earlier)
     is_folder = (path / "config.json").is_file() and not (path / FILE).is_file()  # of Hugging Face
     if is_folder or path.suffix == GGUF:
-        config = config.copy()
+        config = untrained(command, config).copy()
         config.run, config.base.path = "", earlier
         return adopted(config, overrides)
     return saved_run(path, config, overrides)
+
+
+def untrained(command: str, config: DictConfig) -> DictConfig:
+    """Return `config`, with no step of training where `command` takes weights as they are."""
+    if command not in OF_A_RUN:
+        return config
+    config = config.copy()
+    config.trainer.steps = 0
+    return config
 
 
 def combinations(overrides: Sequence[str], params: Mapping[str, str]) -> Iterator[list[str]]:

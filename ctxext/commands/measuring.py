@@ -53,7 +53,8 @@ def members(network: Any) -> tuple[Any, ...]:
 def reader_of(subject: str, network: Any, ground: Ground) -> Reader:
     """Return how `subject` reads with `network`."""
     if subject == "truncated":
-        return TruncatedReader(network, ground.settings.batch_tokens, ground.trained_length)
+        settings = ground.settings
+        return TruncatedReader(network, settings.batch_tokens, ground.trained_length, settings.truncated_stride)
     return WholeReader(network, ground.settings.batch_tokens)
 
 
@@ -73,6 +74,8 @@ def digest_of(subject: str, network: Any, ground: Ground) -> str:
     windows = ground.windows
     texts = {"windows": windows.tokens, "windows' targets": windows.targets, "windows' bytes": windows.sizes}
     settings = dataclasses.replace(ground.settings, subjects=[subject], every=0)
+    if subject != "truncated":
+        settings = dataclasses.replace(settings, truncated_stride=1)
     seams = (network.geometry, members(network))
     return fingerprint(network.state_dict() | texts, VERSION, seams, settings, ground.trained_length, ground.samples)
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
+from ctxext.commands.extension import merged
 from ctxext.commands.foundation import companions_of, device_of, read_base, read_through
 from ctxext.config.schema import Run
 from ctxext.data.tokenizer import load_tokenizer
@@ -13,6 +14,8 @@ from ctxext.formats.companions import SETTINGS, TOKENIZER, Companions, read_comp
 from ctxext.refusal import Refusal, require
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
+from ctxext.training.adapters import attach
+from ctxext.training.settings import WITHOUT
 
 
 class Saved(NamedTuple):
@@ -45,7 +48,16 @@ def weights_of(run: Run, folder: Path, journal: Journal) -> Any:
         return read_through(read_base(run), run)
     if newest is None:
         raise Refusal(f"run={run.run}: it holds no checkpoint that can be loaded; it was not trained, or not saved")
-    network = run.model.build(run.position, run.mask, run.attention)
+    network = blank(run)
+    attach(network, run.trainer, run.seed)
     checkpoint.load(newest, network, None)
     journal.say(f"weights of {newest}")
+    merged(network, run, journal)
     return network
+
+
+def blank(run: Run) -> Any:
+    """Return the network into which a checkpoint of `run` is loaded: with its base's weights if that leaves them out."""
+    if run.trainer.adapter != WITHOUT and run.base.path:
+        return read_through(read_base(run), run)
+    return run.model.build(run.position, run.mask, run.attention)

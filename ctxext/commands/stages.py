@@ -28,6 +28,13 @@ SEARCH_NOTES = (
     "  --config-dir; search.jsonl, a line an iteration; candidates.jsonl, from which the same search goes on",
     "exit status: 0 done, 1 failed or interrupted, 2 what was typed is refused",
 )
+GENERATE_NOTES = (
+    "goes on from prompt=TEXT, any text as it is, or from stdin with prompt=-, less a newline at its end",
+    "run= is a run, a Hugging Face folder or a .gguf file; without it the base is read, through +method=... if typed",
+    "keys: max_new_tokens, temperature (0 is greedy), top_k, top_p, seed, stop=[TEXT,...] where \\n is a new line,",
+    "  chat=true to lay the prompt out by the base's chat template; in a sweep, commas separate prompts",
+    "stdout has what is generated, without the prompt, stderr the rest; generation.json in the run's folder has both",
+)
 
 STAGES = {
     "train": Stage(
@@ -56,6 +63,16 @@ STAGES = {
             "ctxext export run=outputs/sweeps/2030-01-31_12-00-00/1_yarn_1024",
             "ctxext export -m run=outputs/yarn/2030-01-31_12-00-00,outputs/rope_ntk/2030-01-31_13-00-00",
         ),
+    ),
+    "generate": Stage(
+        "continue a prompt; streams tokens",
+        "ctxext.commands.generate:generate",
+        (
+            'ctxext generate prompt="The people of"',
+            "ctxext generate run=outputs/yarn/2030-01-31_12-00-00 prompt=- temperature=0.8 top_p=0.9 < letter.txt",
+            'ctxext generate +method=streaming_llm prompt="The people of" max_new_tokens=5000',
+        ),
+        notes=GENERATE_NOTES,
     ),
     "prepare": Stage(
         "the data stage alone: clean, deduplicate, split, encode",

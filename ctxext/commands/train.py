@@ -8,7 +8,7 @@ from typing import Any
 
 from ctxext.commands.check import prove_in_brief
 from ctxext.commands.conclusion import conclude
-from ctxext.commands.extension import extend
+from ctxext.commands.extension import extend, merged
 from ctxext.commands.foundation import companions_of, device_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, members
@@ -44,6 +44,7 @@ def train(run: Run, folder: Path) -> None:
             prove_in_brief(base, run, journal)
             extend(method, run, data, folder / "checkpoints", journal, stop)
             leave_if_asked(stop, journal)
+            merged(method, run, journal)
             findings.add("extended", method, Path(run.cache), journal)
         conclude(run, "train", findings, method, journal)
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from ctxext.config.literal import escaped
 from ctxext.refusal import Refusal, require
 
+TEXT = re.compile(r"(\+{0,2}prompt)=(.+)", re.DOTALL)
 FREE = re.compile(r"(\+{0,2}(?:dataset\.path|base\.path|run|hydra\.run\.dir))=(.*)", re.DOTALL)
 TAKES_A_WORD = {
     "--experimental-rerun",
@@ -74,16 +76,23 @@ def ordered(words: Sequence[str]) -> list[str]:
 
 
 def quoted(word: str, is_sweep: bool) -> str:
-    """Return the override `word` with a path in quotes, which Hydra might read as a list, a call or a number.
+    """Return the override `word` with a path or a prompt in quotes, which Hydra might read as a list or a number.
 
-    Left as they are: lists, values in quotes, interpolations, and in a sweep what is separated by commas.
+    A path is left as it is if it is a list, a value in quotes or an interpolation; a prompt is never any of these. In a
+    sweep, commas separate the values of both.
     """
-    match = FREE.fullmatch(word)
-    if match is None or not match[2] or match[2][0] in "'\"[" or "${" in match[2] or (is_sweep and "," in match[2]):
+    prompt, path = TEXT.fullmatch(word), FREE.fullmatch(word)
+    match = prompt or path
+    if match is None or not match[2] or (is_sweep and "," in match[2]):
         return word
-    # In quotes, backslashes count only where a quote follows them.
-    text = re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), match[2])
-    return f"{match[1]}='{text}'"
+    if prompt:
+        return f"{prompt[1]}={in_quotes(escaped(prompt[2]))}"
+    return word if match[2][0] in "'\"[" or "${" in match[2] else f"{match[1]}={in_quotes(match[2])}"
+
+
+def in_quotes(text: str) -> str:
+    """Return `text` in quotes, as Hydra reads them: backslashes count only where a quote follows them."""
+    return "'" + re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + found[2].replace("'", "\\'"), text) + "'"
 
 
 def completed(line: str, commands: Sequence[str]) -> list[str] | str:

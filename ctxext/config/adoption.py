@@ -26,25 +26,51 @@ def adopted(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """Return `config` with what the base in `base.path` brings, but for what `overrides` typed or an overlay chose."""
     if OmegaConf.is_missing(config.base, "path") or not config.base.path:
         return config
-    base, typed = open_base(config.base.path), [".".join(keys) for keys in touched(overrides)]
+    base, typed = open_base(config.base.path), typed_keys(overrides)
     config = config.copy()
     OmegaConf.set_struct(config, False)
     if "base.trained_length" not in typed:
         config.base.trained_length = base.trained_length()
-    own = {"model": base.geometry(), **dict(zip(NEUTRAL, base.members(), strict=True))}
+    own: dict[str, Any] = {"model": base.geometry(), **dict(zip(NEUTRAL, base.members(), strict=True))}
     for slot, member in own.items():
         if is_default(config, slot, typed):
-            config[slot] = node(member)
+            written = unresolved(config[slot])
+            config[slot] = node(member) | {key: written[key] for key in typed_in(slot, typed)}
     start_from(config, own["position"], base, typed)
     return config
 
 
+def typed_keys(overrides: Sequence[str]) -> list[str]:
+    """Return the config paths that `overrides` set; what an overlay chose shows by its being no default."""
+    return [".".join(keys) for keys in touched([word for word in overrides if not is_overlay(word)])]
+
+
+def is_overlay(word: str) -> bool:
+    """Return whether the override `word` adds a method."""
+    return word.lstrip("+").partition("=")[0] == "method"
+
+
+def typed_in(slot: str, typed: Sequence[str]) -> list[str]:
+    """Return the keys of `slot` among the paths that were `typed`."""
+    return [path.removeprefix(f"{slot}.") for path in typed if path.startswith(f"{slot}.")]
+
+
 def is_default(config: DictConfig, slot: str, typed: Sequence[str]) -> bool:
-    """Return whether nobody chose what `config` has in `slot`."""
-    if any(key == slot or key.startswith(f"{slot}.") for key in typed):
+    """Return whether nobody chose another option of `slot` in `config`; single keys may have been typed."""
+    if slot in typed:
         return False
-    plain = OmegaConf.to_container(config[slot], resolve=False)
-    return plain == OmegaConf.to_container(OmegaConf.load(option_file(slot, DEFAULTS[slot])), resolve=False)
+    own, default = typed_in(slot, typed), OmegaConf.load(option_file(slot, DEFAULTS[slot]))
+    plain, usual = (
+        {key: value for key, value in unresolved(options).items() if key not in own}
+        for options in (config[slot], default)
+    )
+    return plain == usual
+
+
+def unresolved(options: Any) -> dict[str, Any]:
+    """Return the config `options` as plain data, its interpolations as they are written."""
+    written: Any = OmegaConf.to_container(options, resolve=False)
+    return dict(written)
 
 
 def node(member: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ctxext.config.folders import SLOTS, option_of, options, options_with, targets
 from ctxext.config.lengths import register
+from ctxext.config.literal import literal
 from ctxext.config.mistakes import sentence, shown, takes_no
 from ctxext.config.schema import Run, check_scalars
 from ctxext.refusal import Refusal, fits, require, spelt
@@ -26,7 +27,7 @@ def build(config: DictConfig) -> Run:
         unresolved: Any = OmegaConf.to_container(config, resolve=False)
         classes = {slot: checked_class(slot, unresolved.get(slot)) for slot in SLOTS}
         check_borrowed(unresolved)
-        settings = OmegaConf.merge(OmegaConf.structured(Run), OmegaConf.to_container(config, resolve=True))
+        settings = OmegaConf.merge(OmegaConf.structured(Run), literal(OmegaConf.to_container(config, resolve=True)))
         for missing in sorted(OmegaConf.missing_keys(settings)):
             raise Refusal(f"{missing} has no value; add {missing}=VALUE")
         return made(settings, classes)

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 
-from ctxext.config.rules import bases, layers, lengths, masks, matrix, mechanisms, scales
+from ctxext.config.rules import bases, layers, lengths, masks, matrix, mechanisms, scales, training
 from ctxext.config.rules.lengths import check_factor
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
@@ -19,6 +19,7 @@ RULES: tuple[Said, ...] = (
     *masks.RULES,
     *mechanisms.RULES,
     *lengths.RULES,
+    *training.RULES,
 )
 REMARKS: tuple[Said, ...] = (
     *bases.REMARKS,
@@ -27,6 +28,7 @@ REMARKS: tuple[Said, ...] = (
     *masks.REMARKS,
     *mechanisms.REMARKS,
     *scales.REMARKS,
+    *training.REMARKS,
 )
 
 

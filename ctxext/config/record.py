@@ -4,10 +4,12 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from ctxext.config.literal import literal
+
 FILE = "config.yaml"
 
 
 def write_config(config: DictConfig, folder: Path) -> None:
     """Write `config`, every interpolation resolved, as `config.yaml` of the run's `folder`."""
     plain = OmegaConf.to_container(config, resolve=True)
-    (folder / FILE).write_text(OmegaConf.to_yaml(OmegaConf.create(plain)), encoding="utf-8")
+    (folder / FILE).write_text(OmegaConf.to_yaml(OmegaConf.create(literal(plain))), encoding="utf-8")

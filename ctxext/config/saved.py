@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ctxext.config.folders import GROUPS
 from ctxext.config.record import FILE
+from ctxext.config.schema import SAMPLING
 from ctxext.refusal import Refusal, nearest, require
 
 METHOD = ("position", "mask", "attention", "name")
@@ -23,7 +24,8 @@ def saved_run(path: Path, composed: DictConfig, overrides: Sequence[str]) -> Dic
     What is taken over keeps its interpolations, so that a new method's factor follows from the run's own lengths.
     """
     plain = read_config(path)
-    fresh = OmegaConf.to_container(composed, resolve=False)
+    fresh: Any = OmegaConf.to_container(composed, resolve=False)
+    plain |= {key: fresh[key] for key in SAMPLING}
     for keys in touched(overrides):
         put(plain, keys, get(fresh, keys))
     return OmegaConf.create(plain)

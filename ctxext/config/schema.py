@@ -24,6 +24,13 @@ class Run:
     cache: str
     device: str
     run: str
+    prompt: str
+    max_new_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    stop: list[str]
+    chat: bool
     model: Any
     base: Base
     position: Any
@@ -51,5 +58,19 @@ def check_scalars(run: Any) -> None:
     require(run.context_length > 0, f"context_length must be above 0 tokens, got {run.context_length}")
     trained = run.base.trained_length
     require(trained > 0, f"base.trained_length must be above 0 tokens, got {trained}")
+    check_sampling(run)
     known = re.fullmatch(r"auto|cpu|cuda(:\d+)?", run.device)
     require(known is not None, f"device must be auto, cpu, cuda or cuda:N, got {run.device!r}")
+
+
+def check_sampling(run: Any) -> None:
+    """Refuse the values of `run`, a `Run` or its config, with which no text can be generated."""
+    require(run.max_new_tokens >= 1, f"max_new_tokens must be at least 1, got {run.max_new_tokens}")
+    require(run.temperature >= 0, f"temperature must be at least 0, which is greedy, got {run.temperature}")
+    require(run.top_k >= 0, f"top_k must be at least 0, which is all tokens, got {run.top_k}")
+    require(0 < run.top_p <= 1, f"top_p must be above 0 and at most 1, which is all tokens, got {run.top_p}")
+    require("" not in run.stop, f"stop must be a list of texts that aren't empty, got {list(run.stop)}")
+
+
+SAMPLING = ("prompt", "max_new_tokens", "temperature", "top_k", "top_p", "stop", "chat")
+"""The keys of `generate` alone: what an earlier run was given there is none of its configuration."""

@@ -163,7 +163,8 @@ def differs(attention: Any, mask: Mask, queries: Places, keys: Places) -> bool:
     is_scaled = scale is not None and bool((scale != 1).any())
     moved = [sum(moves(view, queries, keys) for view in part) for part in (views, mask.views())]
     is_weighed = bool((added(views, queries, keys) != added(mask.views(), queries, keys)).any())
-    return is_scaled or is_weighed or moved[0] != moved[1]
+    is_capped = any(view.cap for view in views)
+    return is_scaled or is_weighed or is_capped or moved[0] != moved[1]
 
 
 @torch.no_grad()

@@ -14,7 +14,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from ctxext.refusal import Refusal, require
 
 END = "<|endoftext|>"
-KNOWN_ENDS = (END, "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "[SEP]")
+KNOWN_ENDS = (
+    END,
+    "<|end_of_text|>",
+    "</s>",
+    "<eos>",
+    "[EOS]",
+    "<|eos|>",
+    "<|im_end|>",
+    "<|eot_id|>",
+    "<end_of_turn>",
+    "[SEP]",
+)
+"""What ends a text in the tokenizers of the field; what ends a turn comes after what ends a document."""
 SMALLEST_VOCABULARY = 257
 
 
@@ -55,10 +67,12 @@ def as_plain_text(tokenizer: Tokenizer) -> Tokenizer:
 
 def end_token(tokenizer: Tokenizer) -> int:
     """Return the id that ends a document; refuse a tokenizer that has none of the known ones."""
-    for word in KNOWN_ENDS:
-        token = tokenizer.token_to_id(word)
-        if token is not None:
-            return int(token)
+    found = [token for word in KNOWN_ENDS if (token := tokenizer.token_to_id(word)) is not None]
+    added = tokenizer.get_added_tokens_decoder()
+    # Of Gemma's tokens, <eos> ends a text and </s> is a tag of HTML.
+    controls = [token for token in found if token in added and added[token].special]
+    for token in (*controls, *found):
+        return int(token)
     raise Refusal(f"the tokenizer has no token that ends a text (one of {', '.join(KNOWN_ENDS)})")
 
 

@@ -39,7 +39,7 @@ def assemble(measurements: Sequence[Measurement], ground: Ground, absent: Mappin
             section.append(reached.row(measurement.subject))
         if not measurement.positions:
             unread = measurement.unread.get(ground.settings.lengths[-1])
-            reason = unread or "it takes a pass of its own for every token"
+            reason = unread or "it reads no window in one pass"
             sections.missing.append({"subject": measurement.subject, "what": "by_position", "reason": reason})
     for subject, reason in absent.items():
         sections.missing.append({"subject": subject, "what": "by_length", "reason": reason})
@@ -88,6 +88,14 @@ def effective_lengths(measurement: Measurement, base: Measurement | None, ground
     return reached
 
 
+def seen(ground: Ground) -> str:
+    """Return how many tokens before a scored one the truncation control sees."""
+    stride, most = ground.settings.truncated_stride, ground.trained_length
+    if stride == 1:
+        return f"the last {most} tokens"
+    return f"the last {most - stride + 1} to {most} tokens (a pass scores {stride})"
+
+
 def protocol(ground: Ground) -> Row:
     """Return in words and numbers what was measured."""
     settings, names = ground.settings, ground.windows.names
@@ -95,13 +103,14 @@ def protocol(ground: Ground) -> Row:
     return {
         "perplexity": f"exp of the token-weighted mean nll of the last {scored} tokens of each window, the same tokens "
         "at every length; natural logarithm, softmax in float32, no beginning-of-text token",
-        "truncated": f"each scored token from the last {ground.trained_length} tokens of its window before it, at "
-        "positions from 0; in a task, prompt and answer from its last ones",
+        "truncated": f"each scored token from {seen(ground)} of its window before it, at positions from 0; in a task, "
+        "prompt and answer from its last ones",
         "passkey": "one fact in filler sentences, prompt and answer exactly the length; correct if its code is "
         "likelier than 9 others",
         "interval": "95%: percentile bootstrap of 2000 resamples over documents (nll, paired differences); Wilson "
         "(accuracy)",
         "scored_tokens": scored,
+        "truncated_stride": settings.truncated_stride,
         "documents": len(names),
         "samples": settings.samples if settings.tasks else 0,
     }

@@ -23,6 +23,7 @@ from ctxext.evaluation.language import EndPoint, Scored, Windows
 from ctxext.evaluation.reader import Reader, TruncatedReader
 from ctxext.evaluation.results import Row
 from ctxext.evaluation.settings import Evaluation
+from ctxext.refusal import require
 from ctxext.tasks.passkey import Sample
 
 Watch = Callable[[Iterable[Any], str, int], Iterable[Any]]
@@ -42,6 +43,11 @@ def common_ground(
     settings: Evaluation, trained_length: int, corpus: Corpus, tokenizer: Tokenizer, end_point: EndPoint
 ) -> Ground:
     """Return the ground on `corpus`, each window ending where `end_point` says; refuse lengths that no document has."""
+    require(
+        settings.truncated_stride <= trained_length,
+        f"evaluation.truncated_stride must be at most base.trained_length={trained_length}, the tokens of a pass, got "
+        f"{settings.truncated_stride}",
+    )
     sizes, key = byte_lengths(tokenizer), "evaluation.lengths"
     windows = language.choose_windows(corpus, settings.lengths[-1], settings.documents, sizes, end_point, key)
 

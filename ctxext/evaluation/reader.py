@@ -31,8 +31,7 @@ def device_of(model: Model) -> torch.device:
 
 def scores(model: Model, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Return nll in nats and hits of `targets` [B, S], which the states `hidden` [B, S, W] of `model` predict."""
-    weight, bias = model.unembedding
-    nll, hit = token_scores(hidden.flatten(0, 1), weight, bias, targets.flatten())
+    nll, hit = token_scores(hidden.flatten(0, 1), model.unembedding, targets.flatten())
     if not bool(nll.isfinite().all()):
         raise FloatingPointError("the model's logits are not finite; nothing was scored")
     return nll.view_as(targets), hit.view_as(targets)
@@ -72,18 +71,21 @@ class WholeReader:
 
 @dataclass(frozen=True)
 class TruncatedReader:
-    """The control: for each scored token, the last `trained_length` tokens of the window before it, from position 0."""
+    """The control: for each scored token, the last `trained_length` tokens of the window before it, from position 0.
+
+    A pass scores `stride` tokens, of which the last sees `trained_length` tokens, and the first `stride - 1` fewer.
+    """
 
     model: Model
     batch_tokens: int
     trained_length: int
+    stride: int
 
     @torch.inference_mode()
     def score(self, windows: Tensor, scored: int) -> tuple[Tensor, Tensor]:
         """Return nll and hits [N, k], on the CPU, of the last `scored` tokens of `windows` [N, L].
 
-        Each is scored by a pass of its own, but for targets with fewer than `trained_length` tokens before them, which
-        share the pass that reads the window's start.
+        Targets with fewer than `trained_length` tokens before them share the pass that reads the window's start.
         """
         length = windows.shape[1]
         first, pieces = length - scored, []
@@ -91,21 +93,26 @@ class TruncatedReader:
             shared = min(self.trained_length, length)
             pieces.append(WholeReader(self.model, self.batch_tokens).score(windows[:, :shared], shared - first))
             first = shared
-        if first < length:
-            pieces.append(self.score_alone(windows, first))
+        rest = first + (length - first) // self.stride * self.stride
+        for start, stop, size in ((first, rest, self.stride), (rest, length, length - rest)):
+            if start < stop:
+                pieces.append(self.score_groups(windows, start, stop, size))
         return torch.cat([nll for nll, _ in pieces], dim=1), torch.cat([hit for _, hit in pieces], dim=1)
 
-    def score_alone(self, windows: Tensor, first: int) -> tuple[Tensor, Tensor]:
-        """Return nll and hits [N, L - first] of the targets from place `first` on, each by a pass of its own."""
-        targets = windows.shape[1] - first
-        before = torch.arange(-self.trained_length, 0)
+    def score_groups(self, windows: Tensor, start: int, stop: int, size: int) -> tuple[Tensor, Tensor]:
+        """Return nll and hits [N, stop - start] of the targets at these places, by one pass for `size` of them."""
+        groups = (stop - start) // size
+        before, within = torch.arange(-self.trained_length, 0), torch.arange(-size, 0)
         pieces = []
-        for passes in batches(range(windows.shape[0] * targets), self.batch_tokens // self.trained_length):
-            row, place = torch.tensor(passes) // targets, torch.tensor(passes) % targets + first
-            contexts = windows[row[:, None], place[:, None] + before].to(device_of(self.model))
-            last = self.model.hidden(contexts, positions_of(contexts))[:, -1:]
-            pieces.append(scores(self.model, last, windows[row, place][:, None].to(last.device)))
-        nll, hit = (torch.cat(part).view(-1, targets).cpu() for part in zip(*pieces, strict=True))
+        for passes in batches(range(windows.shape[0] * groups), self.batch_tokens // self.trained_length):
+            row, end = (
+                torch.tensor(passes)[:, None] // groups,
+                (torch.tensor(passes)[:, None] % groups + 1) * size + start,
+            )
+            contexts = windows[row, end - 1 + before].to(device_of(self.model))
+            last = self.model.hidden(contexts, positions_of(contexts))[:, -size:]
+            pieces.append(scores(self.model, last, windows[row, end + within].to(last.device)))
+        nll, hit = (torch.cat(part).view(windows.shape[0], -1).cpu() for part in zip(*pieces, strict=True))
         return nll, hit
 
     def obstacle(self, length: int) -> str:

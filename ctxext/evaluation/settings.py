@@ -22,11 +22,17 @@ class Evaluation:
     samples: int
     every: int
     batch_tokens: int
+    truncated_stride: int
 
     def __post_init__(self) -> None:
         """Refuse values out of range, unsorted lengths, and names that don't exist."""
         for name in ("scored_tokens", "documents", "samples", "batch_tokens"):
             require(getattr(self, name) > 0, f"evaluation.{name} must be above 0, got {getattr(self, name)}")
+        require(
+            1 <= self.truncated_stride <= self.scored_tokens,
+            f"evaluation.truncated_stride must be from 1 to evaluation.scored_tokens={self.scored_tokens}, "
+            f"got {self.truncated_stride}",
+        )
         require(self.every >= 0, f"evaluation.every must be at least 0, got {self.every}")
         require(bool(self.lengths), "evaluation.lengths must name a length, got []")
         rising = self.lengths == sorted(set(self.lengths))

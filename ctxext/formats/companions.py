@@ -56,10 +56,11 @@ def plain_companions(tokenizer: Tokenizer) -> Companions:
     return Companions(settings, generation)
 
 
-
 def read_companions(folder: Path) -> Companions:
     """Return what goes with the tokenizer in `folder`; files that are absent are empty."""
     file = folder / TEMPLATE
     template = file.read_text(encoding="utf-8") if file.is_file() else ""
-    settings, generation = (read_json(folder / name) if (folder / name).is_file() else {} for name in (SETTINGS, GENERATION))
+    settings, generation = (
+        read_json(folder / name) if (folder / name).is_file() else {} for name in (SETTINGS, GENERATION)
+    )
     return Companions(settings, generation, template)

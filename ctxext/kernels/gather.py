@@ -38,9 +38,9 @@ def gather(
         q = (at_least_float32(q) * scale[..., None]).to(q.dtype)  # rounded once: in bfloat16 most scales are alike
     num_keys = k.shape[2]
     views = tuple(view for view in views if view.reach.beyond < num_keys)
-    if is_plain_causal(views, queries, num_keys) and not is_biased(position):
+    if sees_all(views, queries) and q.shape[2] in (1, num_keys) and not is_biased(position):
         q, k = position.rotate(q, queries), position.rotate_keys(k, keys)
-        return attend(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+        return attend(q, k, v, is_causal=q.shape[2] > 1, enable_gqa=q.shape[1] != k.shape[1])
     return gather_from([turned(view, q, k, v, queries, keys, position) for view in views], queries, keys, position)
 
 
@@ -60,13 +60,21 @@ def gather_from(sources: list[Source], queries: Places, keys: Places, position: 
 
 
 def is_plain_causal(views: tuple[View, ...], queries: Places, num_keys: int) -> bool:
-    """Return whether `views` are the whole past of single-document rows, with every head where its token stands."""
-    if len(views) != 1 or queries.documents is not None or queries.columns.shape[0] != num_keys:
+    """Return whether `views` are the whole past of single-document rows, and the queries those of all keys."""
+    return queries.columns.shape[0] == num_keys and sees_all(views, queries)
+
+
+def sees_all(views: tuple[View, ...], queries: Places) -> bool:
+    """Return whether `views` are the whole past of single-document rows, with every head where its token stands.
+
+    The row's size counts, and not the keys: a cache may have dropped what is out of reach.
+    """
+    if len(views) != 1 or queries.documents is not None:
         return False
     view, reach = views[0], views[0].reach
-    whole = reach.tag == "causal" or (reach.tag == "band" and reach.size >= num_keys)
+    whole = reach.tag == "causal" or (reach.tag == "band" and reach.size >= queries.size)
     unturned = view.turn_queries is unmoved and view.turn_keys is unmoved
-    return whole and reach.is_whole and reach.beyond == 0 and unturned and view.weigh is None
+    return whole and reach.is_whole and reach.beyond == 0 and unturned and view.weigh is None and not view.cap
 
 
 def is_biased(position: Position) -> bool:
@@ -94,7 +102,7 @@ def one_block(
     view, q, k, values, there = reached[0]
     # In bfloat16 torch would round the bias, which is wrong from distance 256 on.
     is_exact = q.dtype == torch.float32 or not (is_biased(position) or view.weigh)
-    if len(reached) == 1 and is_exact:
+    if len(reached) == 1 and is_exact and not view.cap:
         mask = pair_mask(view, here, there, position, q.shape[1])
         return attend(q, k, values, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
     scores = [view_scores(view, q, k, here, there, position) for view, q, k, _, there in reached]
@@ -141,6 +149,8 @@ def pair_mask(view: View, queries: Places, keys: Places, position: Position, num
 def view_scores(view: View, q: Tensor, k: Tensor, queries: Places, keys: Places, position: Position) -> Tensor:
     """Return the logits [B, H, Q, K] of `view` in float32, with what it doesn't see at minus infinity."""
     scores: Tensor = (q @ spread(k, q.shape[1]).transpose(-1, -2)).float() * q.shape[-1] ** -0.5
+    if view.cap:
+        scores = (scores / view.cap).tanh() * view.cap
     mask = pair_mask(view, queries, keys, position, q.shape[1])
     return scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
 

@@ -49,3 +49,24 @@ class RmsNorm(nn.Module):
         """Return `x` [..., W] over its root mean square, times the weight."""
         normalised: Tensor = Normalise.apply(x, self.weight, self.epsilon)  # type: ignore[no-untyped-call]
         return normalised
+
+
+class FineRmsNorm(RmsNorm):
+    """As `RmsNorm`, rounded once, after the product with the weight: OLMo2's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        normalised: Tensor = Normalise.apply(at_least_float32(x), self.weight, self.epsilon)  # type: ignore[no-untyped-call]
+        return normalised.to(x.dtype)
+
+
+class OffsetRmsNorm(RmsNorm):
+    """Times 1 + weight, rounded once: Gemma's; the weight begins at 0 and is kept as stored."""
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__(width, epsilon)
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = 1 + at_least_float32(self.weight)
+        normalised: Tensor = Normalise.apply(at_least_float32(x), weight, self.epsilon)  # type: ignore[no-untyped-call]
+        return normalised.to(x.dtype)

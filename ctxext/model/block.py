@@ -6,14 +6,13 @@ Shapes: B batch, S tokens, W hidden size, H heads, G key-value heads, D head wid
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn.functional import silu
-
-from ctxext.kernels.norm import RmsNorm
 
 Project = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 """From states [B, S, W] to queries [B, H, S, D], keys and values [B, G, S, D]."""
 Attend = Callable[[Tensor, Project], Tensor]
 """From the states of tokens to what their heads gather [B, H, S, D]."""
+Norm = Callable[[], nn.Module]
+"""Makes a norm of the stream."""
 
 
 class SelfAttention(nn.Module):
@@ -36,37 +35,38 @@ class SelfAttention(nn.Module):
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the queries [B, H, S, D], keys and values [B, G, S, D] of the states `x` [B, S, W]."""
-        q, k, v = (
-            linear(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
-            for linear in (self.q_proj, self.k_proj, self.v_proj)
-        )
-        return q, k, v
+        return self.split(self.q_proj(x)), self.split(self.k_proj(x)), self.split(self.v_proj(x))
+
+    def split(self, projected: Tensor) -> Tensor:
+        """Return the heads [B, *, S, D] of what is `projected` [B, S, * x D]."""
+        return projected.view(*projected.shape[:-1], -1, self.head_dim).transpose(1, 2)
 
 
 class GatedMlp(nn.Module):
-    """SwiGLU (Shazeer 2020, 2002.05202)."""
+    """A gated half (Shazeer 2020, 2002.05202): SwiGLU with the `activation` silu, GEGLU with gelu."""
 
-    def __init__(self, width: int, intermediate: int) -> None:
+    def __init__(self, width: int, intermediate: int, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
+        self.activation = activation
         self.gate_proj = nn.Linear(width, intermediate, bias=False)
         self.up_proj = nn.Linear(width, intermediate, bias=False)
         self.down_proj = nn.Linear(intermediate, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the transformed `x` [B, S, W]."""
-        transformed: Tensor = self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
+        transformed: Tensor = self.down_proj(self.activation(self.gate_proj(x)) * self.up_proj(x))
         return transformed
 
 
 class LlamaBlock(nn.Module):
-    """RMSNorm before each half, SwiGLU, no biases: the Llama family's body."""
+    """A norm before each half: the Llama family's body."""
 
-    def __init__(self, attention: SelfAttention, width: int, intermediate: int, epsilon: float) -> None:
+    def __init__(self, attention: SelfAttention, mlp: GatedMlp, norm: Norm) -> None:
         super().__init__()
-        self.input_layernorm = RmsNorm(width, epsilon)
+        self.input_layernorm = norm()
         self.self_attn = attention
-        self.post_attention_layernorm = RmsNorm(width, epsilon)
-        self.mlp = GatedMlp(width, intermediate)
+        self.post_attention_layernorm = norm()
+        self.mlp = mlp
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         """Return the block's output for `x` [B, S, W]."""

@@ -6,7 +6,8 @@ Shapes: B rows, S tokens, Q queries, K keys, H heads.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from copy import copy
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +101,10 @@ def weight_bytes(network: nn.Module) -> int:
 
 
 def optimiser_bytes(network: nn.Module) -> int:
-    """Return the bytes that training adds to the parameters of `network`: gradients and AdamW's two moments."""
+    """Return the bytes that training adds to the parameters of `network`: gradients and AdamW's two moments.
+
+    Frozen parameters have none.
+    """
     return 3 * sum(part.numel() * part.element_size() for part in network.parameters() if part.requires_grad)
 
 
@@ -112,13 +116,19 @@ def cache_bytes_per_token(network: Any) -> float:
         cache, tokens = network.new_cache(), torch.zeros(1, count, dtype=torch.int64)
         tokens = tokens.to(network.unembedding[0].device)
         network.hidden(tokens, torch.arange(count, device=tokens.device)[None], cache=cache)
-        kept = [part for layer in getattr(cache, "layers", []) for part in layer]
+        kept = [strip.kept for layer in getattr(cache, "layers", []) for strip in layer]
         sizes.append(sum(part.numel() * part.element_size() for part in kept))
     return float(sizes[1] - sizes[0])
 
 
 def saved_bytes(network: Any, length: int) -> int:
     """Return the bytes that the forward pass of `network` keeps for the backward one, for a row of `length` tokens."""
+    tokens = torch.zeros(1, length, dtype=torch.int64, device=network.unembedding[0].device)
+    return kept_bytes(network, tokens, torch.arange(length, device=tokens.device)[None], None)
+
+
+def kept_bytes(network: Any, tokens: Tensor, positions: Tensor, documents: Tensor | None) -> int:
+    """Return the bytes that reading `tokens` [B, S] keeps for the backward pass, those of weights not among them."""
     weights = {part.untyped_storage().data_ptr() for part in network.parameters()}
     kept: dict[int, int] = {}
 
@@ -128,13 +138,46 @@ def saved_bytes(network: Any, length: int) -> int:
             kept[storage.data_ptr()] = storage.nbytes()
         return part
 
-    tokens = torch.zeros(1, length, dtype=torch.int64, device=network.unembedding[0].device)
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda part: part):
         # The result keeps the graph, so that no address is given twice.
-        hidden = network.hidden(tokens, torch.arange(length, device=tokens.device)[None])
+        hidden = network.hidden(tokens, positions, documents)
     total = sum(kept.values())
     del hidden
     return total
+
+
+class Kept(NamedTuple):
+    """The bytes that reading keeps for the backward pass: by each of the `blocks`, and `outside` of them."""
+
+    outside: int
+    blocks: list[int]
+
+
+def kept_by_block(network: Any, tokens: Tensor, positions: Tensor, documents: Tensor | None) -> Kept:
+    """Return `kept_bytes` of `network` for `tokens` [B, S], told apart; like blocks are measured once, one at a time.
+
+    A network without blocks keeps all outside of them.
+    """
+    if not hasattr(network, "members"):
+        return Kept(kept_bytes(network, tokens, positions, documents), [])
+    outside = kept_bytes(with_block(network, ()), tokens, positions, documents)
+    known: list[tuple[Any, int]] = []
+    for index, members in enumerate(network.members_in_training):
+        found = next((kept for others, kept in known if others == members), None)
+        if found is None:
+            found = kept_bytes(with_block(network, (index,)), tokens, positions, documents) - outside
+        known.append((members, found))
+    return Kept(outside, [kept for _, kept in known])
+
+
+def with_block(network: Any, indices: tuple[int, ...]) -> Any:
+    """Return a network like `network` that has those of its blocks alone which stand at `indices`."""
+    other = copy(network)
+    other._modules = dict(network._modules)
+    other.layers = nn.ModuleList(network.layers[index] for index in indices)
+    for name in ("members", "members_in_training"):
+        setattr(other, name, [getattr(network, name)[index] for index in indices])
+    return other
 
 
 def activation_bytes(network: Any, length: int, measured: tuple[int, int]) -> float:

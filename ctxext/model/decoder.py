@@ -11,9 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint as recomputed
 
+from ctxext.kernels.loss import Unembedding
 from ctxext.model.block import Project, SelfAttention
-from ctxext.model.cache import DecoderCache
+from ctxext.model.cache import DecoderCache, KeysTurned, plan_of
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
 from ctxext.seams import Attention, Heads, Mask, Places, Position
 
@@ -36,6 +38,7 @@ class Decoder(nn.Module):
     ) -> None:
         super().__init__()
         self.geometry = geometry
+        self.gradient_checkpointing = False
         count, width = geometry.num_hidden_layers, geometry.hidden_size
         self.embed_tokens = nn.Embedding(geometry.vocab_size, width)
         self.layers = nn.ModuleList(geometry.block() for _ in range(count))
@@ -107,8 +110,8 @@ class Decoder(nn.Module):
         heads.q_proj.bias.copy_(torch.cat([*turned, torch.zeros_like(key)]).flatten())
 
     def new_cache(self) -> DecoderCache:
-        """Return an empty cache."""
-        return DecoderCache()
+        """Return an empty cache, which keeps for each layer what a later query can look at."""
+        return DecoderCache([plan_of(*members) for members in self.members])
 
     def hidden(
         self, tokens: Tensor, positions: Tensor, documents: Tensor | None = None, cache: DecoderCache | None = None
@@ -118,25 +121,28 @@ class Decoder(nn.Module):
         `documents` [B, S] keeps packed documents apart; `cache` holds the tokens before, and takes these in.
         """
         assert cache is None or documents is None, "a cache holds one document a row"
-        every_position = positions if cache is None else cache.see(positions)
-        keys = Places.of(every_position, documents)
-        seen = every_position.shape[1]
-        queries = keys if cache is None else keys.part(seen - tokens.shape[1], seen)
-        x = self.parts["position"].embed(self.embed_tokens(tokens), queries)
+        queries = Places.of(positions, documents) if cache is None else cache.see(positions)
+        x = self.parts["position"].embed(self.geometry.embed(self.embed_tokens(tokens)), queries)
         for index, block in enumerate(self.layers):
-            x = block(x, partial(self.attend, index, queries, keys, cache))
+            attend = partial(self.attend, index, queries, cache)
+            x = recomputed(block, x, attend, use_reentrant=False) if self.recomputes else block(x, attend)
         hidden: Tensor = self.norm(x)
         return hidden
 
-    def attend(
-        self, index: int, queries: Places, keys: Places, cache: DecoderCache | None, x: Tensor, project: Project
-    ) -> Tensor:
+    @property
+    def recomputes(self) -> bool:
+        """Whether what a block keeps for its gradient is dropped and computed again (Chen et al. 2016, 1604.06174)."""
+        return self.gradient_checkpointing and self.training and torch.is_grad_enabled()
+
+    def attend(self, index: int, queries: Places, cache: DecoderCache | None, x: Tensor, project: Project) -> Tensor:
         """Return what the heads of layer `index` gather [B, H, S, D] for the states `x`, also from what is cached."""
         position, mask, attention = (self.members_in_training if self.training else self.members)[index]
-        q, *kept = project(x)
-        kept += attention.remember(x)
+        q, k, v = project(x)
+        kept, keys = (k, v, *attention.remember(x)), queries
         if cache is not None:
-            kept = list(cache.extend(index, tuple(kept)))
+            if cache.plan(index).is_turned:
+                kept, position = (position.rotate_keys(k, queries), *kept[1:]), KeysTurned(position)
+            kept, keys = cache.extend(index, kept), cache.keys(index)
         k, v, *remembered = kept
         return attention.gather(Heads(q, k, v, tuple(remembered), x, project), queries, keys, position, mask)
 
@@ -146,6 +152,7 @@ class Decoder(nn.Module):
         return torch.stack(penalties).sum() if penalties else None
 
     @property
-    def unembedding(self) -> tuple[Tensor, Tensor | None]:
-        """The weight [V, W] and the bias [V] or None that turn hidden states into logits."""
-        return (self.embed_tokens if self.geometry.tie_word_embeddings else self.lm_head).weight, None
+    def unembedding(self) -> Unembedding:
+        """What turns hidden states into logits; it has no bias."""
+        rows = self.embed_tokens if self.geometry.tie_word_embeddings else self.lm_head
+        return Unembedding(rows.weight, None, self.geometry.logit_cap)

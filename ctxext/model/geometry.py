@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ctxext.refusal import check_types, require
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
+    from ctxext.model.block import GatedMlp, SelfAttention
     from ctxext.seams import Attention, Mask, Position, Sizes
 
 
@@ -35,6 +36,8 @@ class DecoderGeometry:
     rms_norm_eps: float
     attention_bias: bool = False
 
+    model_type: ClassVar[str] = "llama"
+
     def __post_init__(self) -> None:
         check_positive(
             self,
@@ -54,6 +57,8 @@ class DecoderGeometry:
         require(
             self.head_dim % 2 == 0, f"model.head_dim must be even, since rotary pairs halve it, got {self.head_dim}"
         )
+        biased = self.attention_bias and self.model_type != DecoderGeometry.model_type
+        require(not biased, f"model.attention_bias must be false, since {self.model_type} has no biases, got true")
 
     def build(self, position: Position, mask: Mask, attention: Attention) -> nn.Module:
         """Return the decoder of this geometry with the three seams filled; weights are drawn from torch's generator."""
@@ -63,9 +68,15 @@ class DecoderGeometry:
 
     def block(self) -> nn.Module:
         """Return one block."""
-        from ctxext.model.block import LlamaBlock, SelfAttention
+        from ctxext.model.block import LlamaBlock
 
-        heads = SelfAttention(
+        return LlamaBlock(self.self_attention(), self.mlp(), self.norm)
+
+    def self_attention(self) -> SelfAttention:
+        """Return the projections of one block's heads."""
+        from ctxext.model.block import SelfAttention
+
+        return SelfAttention(
             self.hidden_size,
             self.num_attention_heads,
             self.num_key_value_heads,
@@ -73,7 +84,14 @@ class DecoderGeometry:
             bias=self.attention_bias,
             output_bias=False,
         )
-        return LlamaBlock(heads, self.hidden_size, self.intermediate_size, self.rms_norm_eps)
+
+    def mlp(self) -> GatedMlp:
+        """Return the second half of one block."""
+        from torch.nn.functional import silu
+
+        from ctxext.model.block import GatedMlp
+
+        return GatedMlp(self.hidden_size, self.intermediate_size, silu)
 
     @property
     def sizes(self) -> Sizes:
@@ -87,8 +105,17 @@ class DecoderGeometry:
         """Return the encoding of layer `index`, where the chosen one is `position`."""
         return position
 
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the embeddings `x` [B, S, W] as the first block takes them."""
+        return x
+
+    @property
+    def logit_cap(self) -> float:
+        """The bound c of the last logits, c tanh(z / c), or 0 for none."""
+        return 0.0
+
     def norm(self) -> nn.Module:
-        """Return the last norm."""
+        """Return a norm of the stream, the last one among them."""
         from ctxext.kernels.norm import RmsNorm
 
         return RmsNorm(self.hidden_size, self.rms_norm_eps)
@@ -145,6 +172,15 @@ class VanillaGeometry:
     def position_of(self, index: int, position: Position) -> Position:
         """Return the encoding of layer `index`, where the chosen one is `position`."""
         return position
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Return the embeddings `x` [B, S, W] as the first block takes them."""
+        return x
+
+    @property
+    def logit_cap(self) -> float:
+        """The bound of the last logits: 0, there is none."""
+        return 0.0
 
     def norm(self) -> nn.Module:
         """Return the last norm."""

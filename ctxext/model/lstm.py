@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ctxext.kernels.loss import Unembedding
 from ctxext.model.cache import LstmCache
 from ctxext.model.geometry import LstmGeometry
 from ctxext.seams import Attention, Mask, Position
@@ -47,6 +48,6 @@ class Lstm(nn.Module):
         """Return None: nothing is added to the loss."""
 
     @property
-    def unembedding(self) -> tuple[Tensor, Tensor | None]:
-        """The weight [V, W] and the bias [V] that turn hidden states into logits."""
-        return self.lm_head.weight, self.lm_head.bias
+    def unembedding(self) -> Unembedding:
+        """What turns hidden states into logits."""
+        return Unembedding(self.lm_head.weight, self.lm_head.bias, 0.0)

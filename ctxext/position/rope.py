@@ -37,6 +37,9 @@ class Rope(Position):
         frequencies = cached_frequencies(self, heads.shape[-1], heads.device)
         return rotary.turn(heads, places.positions, frequencies, self.amplitude)
 
+    def turns_for_good(self) -> bool:
+        return type(self).rotate is Rope.rotate and type(self).rotate_keys is Position.rotate_keys
+
     def base(self) -> "Rope":
         return Rope(self.rope_theta)
 

@@ -65,6 +65,12 @@ def turning(position: object, width: int, length: int, layer: Layer) -> Turning 
     return None if formula is None else formula(position, width, length, layer)
 
 
+def in_body(geometry: object, width: int, layer: Layer) -> Turning | None:
+    """Return how the body of `geometry` turns heads of `width`, whatever was chosen; None where it leaves that open."""
+    formula = formula_of(geometry, BODIES)
+    return None if formula is None else formula(geometry, width, layer)
+
+
 def rates_of(theta: float, width: int) -> Rates:
     """Return theta^(-2 i / width)."""
     return [theta ** (-2 * pair / width) for pair in range(width // 2)]
@@ -210,6 +216,20 @@ def local_and_global(settings: Any, width: int, length: int, layer: Layer) -> Tu
     return Turning([rate / settings.factor for rate in rates_of(settings.global_theta, width)], width)
 
 
+def without_positions(geometry: Any, width: int, layer: Layer) -> Turning | None:
+    """Return no turning in the layers without positions."""
+    return None if geometry.no_rope_layers[layer[0]] else Turning([0.0] * (width // 2), width)
+
+
+def local(geometry: Any, width: int, layer: Layer) -> Turning | None:
+    """Return the turning of local layers by their own theta."""
+    return Turning(rates_of(geometry.rope_local_base_freq, width), width) if geometry.local_layers[layer[0]] else None
+
+
+BODIES: dict[str, Callable[[Any, int, Layer], Turning | None]] = {
+    "model.families.Gemma3Geometry": local,
+    "model.families.Smollm3Geometry": without_positions,
+}
 FORMULAS: dict[str, Formula] = {
     "position.clipped.ClippedRope": clipped,
     "position.dynamic.DynamicYarn": dynamic_yarn,

@@ -60,7 +60,8 @@ def distance(mask: object, attention: object, pairs: Pairs) -> Array | None:
 
     None where the mask has no formula, or where both rearrange the pairs.
     """
-    formulas = [(member, found) for member in (mask, attention) if (found := formula_of(member, SCORED)) is not None]
+    known = [(member, formula_of(member, SCORED)) for member in (mask, attention)]
+    formulas = [(member, found) for member, found in known if found is not None and found is not in_place]
     if formula_of(mask, SHOWN) is None or len(formulas) > 1:
         return None
     return pairs.before if not formulas else formulas[0][1](formulas[0][0], pairs)
@@ -151,6 +152,11 @@ def in_memory(attention: Any, pairs: Pairs) -> Array:
     return pairs.keys >= pairs.queries // attention.segment * attention.segment - attention.memory
 
 
+def in_place(attention: Any, pairs: Pairs) -> Array:
+    """Return the distance itself: the cap acts on logits."""
+    return pairs.before
+
+
 def by_slot(mask: Any, pairs: Pairs) -> Array:
     """Return min(q, sinks + W - 1) - j for the sinks j, and the distance for all others."""
     slots = np.minimum(pairs.queries, mask.sinks + mask.window - 1) - pairs.keys
@@ -208,6 +214,7 @@ SCORED: dict[str, Predicate] = {
     "attention.dual_chunk.DualChunk": by_chunk,
     "attention.rerope.Rerope": rectified,
     "attention.self_extend.SelfExtend": by_group,
+    "attention.softcap.SoftCap": in_place,
     "mask.lambda_mask.LambdaMask": under_ceiling,
     "mask.sinks.Sinks": by_slot,
 }

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ctxext.proving.finding import Finding, absent
-from ctxext.proving.formulas import Turning, turning
+from ctxext.proving.formulas import Turning, in_body, turning
 from ctxext.proving.specimen import Specimen
 from ctxext.seams import Places, Position
 
@@ -155,7 +155,9 @@ def asked(specimen: Specimen) -> Iterator[tuple[Any, int, Turning]]:
     known: list[tuple[Any, int, Turning]] = []
     for length in (specimen.trained_length, specimen.target_length):
         for layer, (position, *_) in enumerate(specimen.network.members):
-            expected = turning(whole, head_width(specimen), length, (layer, count))
+            width, here = head_width(specimen), (layer, count)
+            chosen = turning(whole, width, length, here)
+            expected = chosen and (in_body(specimen.network.geometry, width, here) or chosen)
             if expected is not None and (position, length, expected) not in known:
                 known.append((position, length, expected))
                 yield position, length, expected

@@ -43,8 +43,14 @@ def perplexity(results: Measured) -> Block:
         "PERPLEXITY",
         note,
         rows,
-        f"trained at {results.lengths['trained']}, target* {results.lengths['target']}",
+        f"trained at {results.lengths['trained']}, target* {results.lengths['target']}{stride_of(results)}",
     )
+
+
+def stride_of(results: Measured) -> str:
+    """Return what is to be known of the truncation control where a pass of it scored more than one token."""
+    stride, trained = results.protocol.get("truncated_stride", 1), results.lengths["trained"]
+    return "" if stride == 1 else f"; truncated sees {trained - stride + 1} to {trained} tokens, {stride} scored a pass"
 
 
 def loss_differences(results: Measured) -> Block:

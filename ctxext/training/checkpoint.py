@@ -17,12 +17,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ctxext.refusal import Refusal
+from ctxext.maths.fingerprint import fingerprint
+from ctxext.refusal import Refusal, require
 from ctxext.training.manifest import fault, flush, write_manifest
 
 MODEL = "model.safetensors"
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
+FROZEN = "frozen"
+"""The key of the state that names, by their fingerprint, the frozen weights that a checkpoint leaves to its base."""
 MARGIN = 1.2
 
 
@@ -35,7 +38,7 @@ def save(
     what was saved before stays as it was.
     """
     path = folder / f"step-{step:08d}"
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in content(model, state).items()}
     moments = optimizer_tensors(model, optimizer)
     require_finite({**weights, **moments}, path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,13 +94,37 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) 
     reason = fault(path)
     if reason:
         raise Refusal(reason)
+    state = read_state(path)
     weights = load_file(path / MODEL)
-    require_fit(path / MODEL, weights, model.state_dict())
-    model.load_state_dict(weights)
+    require_fit(path / MODEL, weights, content(model, state))
+    require_base(path, model, state)
+    model.load_state_dict(weights, strict=False)  # names were compared; what is left out is the base's
     if optimizer is not None:
         load_optimizer(path / OPTIMIZER, model, optimizer)
+    return state
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Return the state of the checkpoint `path`."""
     state: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
     return state
+
+
+def content(model: nn.Module, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the tensors of `model` that a checkpoint with `state` holds: all, or without the frozen ones."""
+    left_out = frozen(model).keys() if FROZEN in state else ()
+    return {name: tensor for name, tensor in model.state_dict().items() if name not in left_out}
+
+
+def frozen(model: nn.Module) -> dict[str, Tensor]:
+    """Return the parameters of `model` that are not trained."""
+    return {name: part.detach() for name, part in model.named_parameters() if not part.requires_grad}
+
+
+def require_base(path: Path, model: nn.Module, state: Mapping[str, Any]) -> None:
+    """Refuse `model` if its frozen weights are others than those that the checkpoint `path` with `state` left out."""
+    same = FROZEN not in state or state[FROZEN] == fingerprint(frozen(model))
+    require(same, f"{path}: it holds what was trained beside another base; name the base that the run started from")
 
 
 def parameter_names(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:

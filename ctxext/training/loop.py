@@ -3,11 +3,10 @@
 Shapes: B rows, S tokens, W hidden size.
 """
 
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,27 @@ from ctxext.data.rows import Batch, Rows
 from ctxext.kernels.loss import fused_loss
 from ctxext.refusal import require
 from ctxext.training import checkpoint
-from ctxext.training.optimiser import autocast, compute_dtype, make_optimiser
+from ctxext.training.optimiser import RATIO, autocast, compute_dtype, make_optimiser
 from ctxext.training.schedule import learning_rate
 from ctxext.training.settings import Trainer
 from ctxext.training.signals import Stop
 
+STEPS = 1_000_003
+"""More steps than a run has, so that no two draws of neighbouring seeds are alike."""
+
 
 @dataclass(frozen=True)
 class Course:
-    """What a stage of training is made of; a run that goes on must share its `identity` with the one that was saved."""
+    """What a stage of training is made of; a run that goes on must share its `identity` with the one that was saved.
+
+    `left_out` holds what checkpoints say of the frozen weights that they leave out; nothing where they hold all.
+    """
 
     rows: Rows
     settings: Trainer
     checkpoints: Path
     identity: dict[str, Any]
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,8 @@ def fit(
         started = time.perf_counter()
         rate = learning_rate(step, settings)
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[RATIO]
+        torch.manual_seed(course.rows.seed * STEPS + step)  # of what is dropped, also where a run goes on
         batch = course.rows.batch((step - 1) * count, count).to(device)
         loss = accumulate_gradients(model, batch, settings)
         norm = float(clip_grad_norm_(model.parameters(), settings.max_grad_norm))
@@ -77,7 +84,7 @@ def fit(
         watcher.log({"step": step, **numbers, "seconds": seconds, "samples": batch.samples, **watcher.probe(step)})
         progress.interrupted = watcher.stop.asked and step < settings.steps
         if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
-            state = {"step": step, "tokens": progress.tokens, "identity": course.identity}
+            state = {"step": step, "tokens": progress.tokens, "identity": course.identity, **course.left_out}
             checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep)
         if progress.interrupted:
             break
@@ -99,8 +106,8 @@ def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> float:
             continue
         with autocast(dtype, batch.tokens.device):
             hidden = model.hidden(part.tokens, part.positions, part.documents).to(dtype)
-        weight, bias = model.unembedding
-        loss = fused_loss(hidden.flatten(0, 1), weight, bias, part.targets.flatten(), part.weights.flatten()) * share
+        rows, targets, weights = hidden.flatten(0, 1), part.targets.flatten(), part.weights.flatten()
+        loss = fused_loss(rows, model.unembedding, targets, weights) * share
         torch.autograd.backward(loss)
         total += float(loss.detach())
     penalty = model.penalty()
@@ -127,7 +134,7 @@ def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tupl
     newest = checkpoint.newest(course.checkpoints, say)
     if newest is None:
         return Progress(), optimiser
-    saved = json.loads((newest / checkpoint.STATE).read_text(encoding="utf-8"))
+    saved = checkpoint.read_state(newest)
     check_identity(saved["identity"], course.identity, newest)  # first, since loading changes the model
     state = checkpoint.load(newest, model, optimiser)
     say(f"going on from {newest.name}")

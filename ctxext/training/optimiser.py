@@ -1,19 +1,34 @@
 """AdamW over a model's parameters, and the precision that they are multiplied in."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
 
 from ctxext.refusal import Refusal
+from ctxext.training.adapters import is_second
 from ctxext.training.settings import Trainer
+
+RATIO = "ratio"
+"""The key of a group of parameters that says by how much faster than the others it learns."""
 
 
 def make_optimiser(model: nn.Module, settings: Trainer) -> torch.optim.AdamW:
-    """Return AdamW (Loshchilov and Hutter 2017, 1711.05101) for `model`; only matrices decay."""
-    matrices = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.dim() >= 2]
-    others = [parameter for parameter in model.parameters() if parameter.requires_grad and parameter.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    """Return AdamW (Loshchilov and Hutter 2017, 1711.05101) for `model`; only matrices decay.
+
+    An adapter's second matrices have a group of their own, whose rate is higher by trainer.lora_plus_ratio.
+    """
+    trained = {name: part for name, part in model.named_parameters() if part.requires_grad}
+    faster = [part for name, part in trained.items() if is_second(name)]
+    matrices = [part for name, part in trained.items() if part.dim() >= 2 and not is_second(name)]
+    others = [part for part in trained.values() if part.dim() < 2]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": settings.weight_decay, RATIO: 1.0},
+        {"params": others, "weight_decay": 0.0, RATIO: 1.0},
+    ]
+    if faster:
+        groups.append({"params": faster, "weight_decay": settings.weight_decay, RATIO: settings.lora_plus_ratio})
     return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(settings.beta1, settings.beta2), fused=True)
 
 

@@ -1,13 +1,19 @@
 """The settings of training: the schema of `trainer`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ctxext.refusal import require
+from ctxext.refusal import nearest, require
 
 RESUME = ("auto", "never")
 PRECISION = ("auto", "fp32", "bf16")
 AS_LAID = "as_laid"
 POSITIONS = (AS_LAID, "pose", "randomized")
+WITHOUT = "none"
+ADAPTERS = (WITHOUT, "lora")
+EMBEDDINGS, NORMS = "embeddings", "norms"
+BESIDE = (EMBEDDINGS, NORMS)
+"""What may be trained in full beside an adapter."""
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 @dataclass
@@ -31,6 +37,14 @@ class Trainer:
     compile: bool
     positions: str = AS_LAID
     max_position: int = 0
+    adapter: str = WITHOUT
+    lora_rank: int = 8
+    lora_alpha: float = 16.0
+    lora_dropout: float = 0.0
+    lora_targets: list[str] = field(default_factory=lambda: [*PROJECTIONS])
+    lora_trained: list[str] = field(default_factory=lambda: [*BESIDE])
+    lora_plus_ratio: float = 1.0
+    gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
@@ -50,3 +64,21 @@ class Trainer:
         ways = ", ".join(POSITIONS)
         require(self.positions in POSITIONS, f"trainer.positions must be one of {ways}, got {self.positions!r}")
         require(self.max_position >= 0, f"trainer.max_position must be at least 0, got {self.max_position}")
+        check_adapter(self)
+
+
+def check_adapter(settings: Trainer) -> None:
+    """Refuse values of the adapter of `settings` that are out of range, and what can't be trained beside it."""
+    known = ", ".join(ADAPTERS)
+    require(settings.adapter in ADAPTERS, f"trainer.adapter must be one of {known}, got {settings.adapter!r}")
+    for name in ("lora_rank", "lora_alpha"):
+        require(getattr(settings, name) > 0, f"trainer.{name} must be above 0, got {getattr(settings, name)}")
+    dropout, ratio = settings.lora_dropout, settings.lora_plus_ratio
+    require(0 <= dropout < 1, f"trainer.lora_dropout must be from 0 to below 1, got {dropout}")
+    require(ratio >= 1, f"trainer.lora_plus_ratio must be at least 1, got {ratio}")
+    require(
+        bool(settings.lora_targets), "trainer.lora_targets is empty; name a projection, or use trainer.adapter=none"
+    )
+    for name in settings.lora_trained:
+        said = f"trainer.lora_trained may hold {' and '.join(BESIDE)}, got {name!r}{nearest(name, BESIDE)}"
+        require(name in BESIDE, said)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ctxext.commands import conclusion
+from ctxext.commands import exporting
 from ctxext.commands.conclusion import facts, hyperparameters, method_of
 from ctxext.commands.foundation import prepared
 from ctxext.commands.train import train
@@ -59,7 +59,7 @@ def test_an_export_that_fails_loses_no_number(
     def fail(*_: object) -> None:
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(conclusion, "export_huggingface", fail)
+    monkeypatch.setattr(exporting, "export_huggingface", fail)
     words = "trainer.steps=0 evaluation.lengths=[32,64] evaluation.subjects=[base] export.format=[hf]"
     with pytest.raises(OSError, match="the disk is full"):
         train(tiny(*words.split()), tmp_path / "run")

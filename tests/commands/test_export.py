@@ -60,7 +60,7 @@ def test_what_has_no_home_is_refused_in_a_sentence(saved: Run, tmp_path: Path) -
     with pytest.raises(Refusal) as raised:
         export(dataclasses.replace(saved, position=Alibi()), tmp_path / "hydra")
 
-    assert str(raised.value).startswith(f"{saved.run}: not exportable, ")
+    assert str(raised.value).startswith(f"{saved.run}: not exportable to hf, ")
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "hydra" / "export").exists()
 

@@ -80,6 +80,17 @@ def test_whatever_changes_a_measurement_changes_where_it_is_kept(bench: Bench) -
     assert len({same, *others}) == 1 + len(others)
 
 
+def test_the_control_s_stride_changes_the_control_alone(bench: Bench) -> None:
+    strided = bench.ground_with(truncated_stride=5)
+
+    for subject in ("base", "truncated", "zero_shot"):
+        alike = digest_of(subject, bench.network, strided) == digest_of(subject, bench.network, bench.ground)
+        assert alike == (subject != "truncated")
+    control = reader_of("truncated", bench.network, strided)
+    assert isinstance(control, TruncatedReader)
+    assert control.stride == 5
+
+
 def test_a_task_s_samples_are_part_of_what_was_measured(bench: Bench) -> None:
     settings = dataclasses.replace(bench.run.evaluation, tasks=["passkey"], lengths=[64], samples=2)
     grounds = [common_ground(settings, 32, bench.data.test, bench.data.tokenizer, drawn_end) for _ in range(2)]

@@ -1,11 +1,13 @@
 """The words of a command line, made fit for Hydra."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ctxext.commands.words import completed, for_hydra, own_folder, quoted, with_method
+from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
 
 AWKWARD = [
@@ -37,6 +39,31 @@ def test_hydra_reads_an_awkward_path_as_it_was_typed(path: str) -> None:
     (override,) = OverridesParser.create().parse_overrides([quoted(f"run={path}", is_sweep=False)])
     assert override.value() == path
     assert isinstance(override.value(), str)
+
+
+TEXTS = [
+    *AWKWARD,
+    "${seed}",
+    "\\${",
+    "a\\\n",
+    "Once, (upon) a = 'time\n${x",
+    "[a,b]",
+    "'a'",
+    "é\t🙂",
+    "-",
+    "+x=1",
+    "a: b # c",
+]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_prompt_is_read_as_it_was_typed_whatever_it_holds(text: str, built: Callable[..., Run]) -> None:
+    assert built(quoted(f"prompt={text}", is_sweep=False)).prompt == text
+
+
+def test_commas_separate_the_prompts_of_a_sweep_and_quotes_keep_them() -> None:
+    assert quoted("prompt=a (b)", is_sweep=True) == "prompt='a (b)'"
+    assert quoted("prompt='a, b','c'", is_sweep=True) == "prompt='a, b','c'"
 
 
 @pytest.mark.parametrize("value", ["", "'a,b'", '"a,b"', "[a,b]", "${base.path}/x"])

@@ -48,7 +48,7 @@ WRONG = [
     ("trainer.resume=atuo", "trainer.resume must be one of auto, never, got 'atuo'"),
     ("evaluation.lengths=[512,256]", "evaluation.lengths must rise, each once, got [512, 256]"),
     ("evaluation.lengths=[64,256]", "evaluation.lengths must all be above evaluation.scored_tokens=64, got 64"),
-    ("export.format=[fh]", "export.format must be among hf, got 'fh'; did you mean 'hf'?"),
+    ("export.format=[fh]", "export.format must be among hf, gguf, got 'fh'; did you mean 'hf'?"),
     ("device=gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
     ("trainer.compile=maybe", "trainer.compile must be true or false, got 'maybe'"),
     ("trainer.steps=1.5", "trainer.steps must be a whole number, got 1.5"),

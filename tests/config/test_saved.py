@@ -94,3 +94,14 @@ def test_a_saved_config_is_read_as_data(
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, composed: Callable[..., DictConfig]) -> None:
     with pytest.raises(Refusal, match=r"is no run, since it has no config\.yaml"):
         saved_run(tmp_path / "nowhere", composed(), [])
+
+
+def test_what_is_to_be_generated_is_said_anew_also_for_runs_from_before_it_could_be(
+    tmp_path: Path, composed: Callable[..., DictConfig]
+) -> None:
+    earlier = composed(*EARLIER, "prompt=old", "top_k=3")
+    OmegaConf.set_struct(earlier, False)
+    del earlier["chat"]
+    write_config(earlier, tmp_path)
+    found = build(saved_run(tmp_path, composed("top_p=0.5"), ["top_p=0.5"]))
+    assert (found.prompt, found.top_k, found.top_p, found.chat) == ("", 0, 0.5, False)

@@ -76,6 +76,21 @@ def test_a_sentencepiece_vocabulary_counts_its_spaces_and_bytes() -> None:
     assert end_token(tokenizer) == 0
 
 
+def test_the_end_is_a_control_token_where_another_word_looks_like_one() -> None:
+    tokenizer = Tokenizer(models.BPE({"</s>": 0, "<eos>": 1, "a": 2}, []))
+    assert end_token(tokenizer) == 0
+    tokenizer.add_special_tokens(["<eos>"])
+    assert end_token(tokenizer) == 1
+
+
+def test_what_ends_a_document_comes_before_what_ends_a_turn() -> None:
+    tokenizer = Tokenizer(models.BPE({}, []))
+    tokenizer.add_special_tokens(["<|eot_id|>", "<|im_end|>"])
+    assert tokenizer.id_to_token(end_token(tokenizer)) == "<|im_end|>"
+    tokenizer.add_special_tokens(["<|end_of_text|>"])
+    assert tokenizer.id_to_token(end_token(tokenizer)) == "<|end_of_text|>"
+
+
 def test_a_tokenizer_without_an_end_is_refused() -> None:
     with pytest.raises(Refusal, match=r"no token that ends a text"):
         end_token(Tokenizer(models.BPE({"a": 0}, [])))

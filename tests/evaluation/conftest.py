@@ -68,7 +68,7 @@ def network() -> nn.Module:
 
 @pytest.fixture
 def settings() -> Evaluation:
-    return Evaluation([16, 32, 48, 96], 10, 4, ["base"], [], [0.0, 1.0], 4, 0, 512)
+    return Evaluation([16, 32, 48, 96], 10, 4, ["base"], [], [0.0, 1.0], 4, 0, 512, 1)
 
 
 Oracle = Callable[[nn.Module, Tensor, int, int], tuple[Tensor, Tensor]]
@@ -86,7 +86,7 @@ def oracle() -> Oracle:
             for column, target in enumerate(range(len(window) - scored, len(window))):
                 context = torch.tensor([window[:target][-reach:]])
                 last = model.hidden(context, torch.arange(context.shape[1])[None])[0, -1]  # type: ignore[operator]
-                weight, bias = model.unembedding  # type: ignore[misc]
+                weight, bias, _ = model.unembedding  # type: ignore[misc]
                 logits = weight.double() @ last.double() + (0 if bias is None else bias.double())
                 nll[row, column] = -torch.log_softmax(logits, 0)[window[target]]
                 hit[row, column] = int(logits.argmax()) == window[target]

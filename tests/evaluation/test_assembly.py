@@ -17,7 +17,7 @@ RIGHT = {"base": (20, 20, 2), "truncated": (20, 20, 9), "zero_shot": (18, 18, 10
 
 
 def ground(*, has_task: bool) -> Ground:
-    settings = Evaluation(LENGTHS, 8, 5, [*NLL], ["passkey"] if has_task else [], [0.0, 1.0], 20, 0, 512)
+    settings = Evaluation(LENGTHS, 8, 5, [*NLL], ["passkey"] if has_task else [], [0.0, 1.0], 20, 0, 512, 1)
     tokens = torch.ones(5, 64, dtype=torch.long)
     sample = Sample("passkey", 16, 0.0, 0, 0, [1], [0], ["a"], [[1]])
     samples = {length: [sample] for length in LENGTHS} if has_task else {}
@@ -159,9 +159,20 @@ def test_the_protocol_says_what_was_measured() -> None:
 
     assert said.keys() == {
         *("perplexity", "truncated", "passkey", "interval"),
-        *("scored_tokens", "documents", "samples"),
+        *("scored_tokens", "truncated_stride", "documents", "samples"),
     }
     assert (said["scored_tokens"], said["documents"], said["samples"]) == (8, 5, 20)
     assert "last 8 tokens" in said["perplexity"]
     assert "last 32 tokens" in said["truncated"]
+    assert said["truncated_stride"] == 1
     assert protocol(ground(has_task=False))["samples"] == 0
+
+
+def test_the_protocol_says_how_many_tokens_a_pass_of_the_control_scored() -> None:
+    strided = ground(has_task=True)
+    strided.settings.truncated_stride = 8
+
+    said = protocol(strided)
+
+    assert said["truncated_stride"] == 8
+    assert "from the last 25 to 32 tokens (a pass scores 8) of its window" in said["truncated"]

@@ -118,7 +118,7 @@ def test_lengths_that_no_document_has_are_refused(corpus: Corpus, pairs: Corpus,
 def test_a_length_scored_equals_brute_force(
     length: int, network: nn.Module, windows: Windows, oracle: Oracle, tokenizer: Tokenizer
 ) -> None:
-    for reader, reach in ((WholeReader(network, 200), length), (TruncatedReader(network, 200, 32), 32)):
+    for reader, reach in ((WholeReader(network, 200), length), (TruncatedReader(network, 200, 32, 1), 32)):
         row = score_length(reader, windows, length, 10).row("base", length)
         nll, hit = oracle(network, windows.tokens[:, -length:], 10, reach)
         size = sum(len(text.encode()) for text in tokenizer.decode_batch(windows.tokens[:, -10:].tolist()))

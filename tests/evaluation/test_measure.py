@@ -16,6 +16,7 @@ from ctxext.evaluation.measure import Ground, Measurement, common_ground, measur
 from ctxext.evaluation.reader import TruncatedReader, WholeReader
 from ctxext.evaluation.settings import Evaluation
 from ctxext.position.learned import Learned
+from ctxext.refusal import Refusal
 
 Oracle = Callable[[nn.Module, Tensor, int, int], tuple[Tensor, Tensor]]
 
@@ -49,7 +50,7 @@ def test_every_length_is_scored_as_by_brute_force(
 def test_the_truncated_subject_is_scored_as_by_brute_force_and_has_no_positions(
     network: nn.Module, ground: Ground, oracle: Oracle
 ) -> None:
-    found = measure("truncated", TruncatedReader(network, 300, 20), ground, unwatched)
+    found = measure("truncated", TruncatedReader(network, 300, 20, 1), ground, unwatched)
 
     for length, scored in found.scored.items():
         nll, _ = oracle(network, ground.windows.last(length), 10, 20)
@@ -63,7 +64,7 @@ def test_the_truncated_subject_is_scored_as_by_brute_force_and_has_no_positions(
 def test_the_truncated_subject_is_the_base_at_the_trained_length(
     whole: Measurement, network: nn.Module, ground: Ground
 ) -> None:
-    found = measure("truncated", TruncatedReader(network, 300, 64), ground, unwatched)
+    found = measure("truncated", TruncatedReader(network, 300, 64, 1), ground, unwatched)
 
     assert found.scored[48].nll.tolist() == whole.scored[48].nll.tolist()
     assert found.scored[64].nll.tolist() == whole.scored[64].nll.tolist()
@@ -95,7 +96,7 @@ def test_what_lies_beyond_a_table_of_positions_is_left_out_with_the_reason(
 def test_the_truncated_subject_reads_every_length_within_a_table_of_positions(
     ground: Ground, network_of: Callable[..., nn.Module]
 ) -> None:
-    found = measure("truncated", TruncatedReader(network_of(position=Learned(64)), 300, 64), ground, unwatched)
+    found = measure("truncated", TruncatedReader(network_of(position=Learned(64)), 300, 64, 1), ground, unwatched)
 
     assert found.unread == {}
     assert list(found.scored) == [48, 64, 96]
@@ -154,7 +155,9 @@ class Nothing:
     def __init__(self) -> None:
         import torch
 
-        self.unembedding = torch.zeros(320, 4), None
+        from ctxext.kernels.loss import Unembedding
+
+        self.unembedding = Unembedding(torch.zeros(320, 4), None, 0.0)
 
     def hidden(self, tokens: Tensor, positions: Tensor) -> Tensor:
         return self.unembedding[0].new_ones(*tokens.shape, 4)
@@ -164,7 +167,17 @@ def test_a_network_that_knows_nothing_scores_the_logarithm_of_the_vocabulary(
     settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer
 ) -> None:
     bare = common_ground(settings, 32, corpus, tokenizer, drawn_end)
-    for reader in (WholeReader(Nothing(), 300), TruncatedReader(Nothing(), 300, 32)):
+    for reader in (WholeReader(Nothing(), 300), TruncatedReader(Nothing(), 300, 32, 1)):
         found = measure("base", reader, bare, unwatched)
         for length, scored in found.scored.items():
             assert scored.row("base", length)["nll"] == pytest.approx(np.log(320), abs=1e-6)
+
+
+def test_a_stride_beyond_what_a_pass_reads_is_refused(
+    settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    settings.truncated_stride = 9
+
+    with pytest.raises(Refusal, match=r"evaluation\.truncated_stride must be at most base\.trained_length=8,"):
+        common_ground(settings, 8, corpus, tokenizer, drawn_end)
+    assert common_ground(settings, 9, corpus, tokenizer, drawn_end).trained_length == 9

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ctxext.data.corpus import Corpus
-from ctxext.evaluation.reader import TruncatedReader, WholeReader, batches
+from ctxext.evaluation.reader import TruncatedReader, WholeReader, batches, scores
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.geometry import LstmGeometry, VanillaGeometry
 from ctxext.position.alibi import Alibi
@@ -49,7 +49,9 @@ def test_a_truncated_reader_equals_brute_force(
 ) -> None:
     rows = windows[:, -length:]
 
-    close(TruncatedReader(network, batch_tokens, TRAINED).score(rows, SCORED), oracle(network, rows, SCORED, TRAINED))
+    close(
+        TruncatedReader(network, batch_tokens, TRAINED, 1).score(rows, SCORED), oracle(network, rows, SCORED, TRAINED)
+    )
 
 
 def test_other_networks_are_read_right(network_of: Callable[..., nn.Module], windows: Tensor, oracle: Oracle) -> None:
@@ -61,7 +63,7 @@ def test_other_networks_are_read_right(network_of: Callable[..., nn.Module], win
     ]
     for other in networks:
         close(WholeReader(other, 200).score(windows[:, -60:], 7), oracle(other, windows[:, -60:], 7, 60))
-        close(TruncatedReader(other, 200, 16).score(windows[:, -60:], 7), oracle(other, windows[:, -60:], 7, 16))
+        close(TruncatedReader(other, 200, 16, 1).score(windows[:, -60:], 7), oracle(other, windows[:, -60:], 7, 16))
 
 
 @pytest.mark.parametrize("length", [11, 20, 32])
@@ -70,16 +72,63 @@ def test_the_truncated_base_is_the_base_up_to_the_trained_length(
 ) -> None:
     rows = windows[:, -length:]
     whole = WholeReader(network, 100).score(rows, SCORED)
-    truncated = TruncatedReader(network, 100, TRAINED).score(rows, SCORED)
+    truncated = TruncatedReader(network, 100, TRAINED, 1).score(rows, SCORED)
 
     assert torch.equal(whole[0], truncated[0])
     assert torch.equal(whole[1], truncated[1])
 
 
+@pytest.mark.parametrize("stride", [1, 3, 4, 10])
+@pytest.mark.parametrize("length", [11, 31, 33, 37, 41, 42, 96])
+@pytest.mark.parametrize("batch_tokens", [100])
+def test_a_pass_for_many_targets_equals_brute_force(
+    length: int, stride: int, batch_tokens: int, network: nn.Module, windows: Tensor, oracle: Oracle
+) -> None:
+    rows, places = windows[:, -length:], range(length - SCORED, length)
+    alone = max(length - SCORED, TRAINED)  # from here on not all before a target is seen
+    lasts = [min(alone + (place - alone) // stride * stride + stride, length) - 1 for place in places]
+    seen = [TRAINED - (last - place) if place >= alone else place for place, last in zip(places, lasts, strict=True)]
+    parts = [oracle(network, rows[:, : place + 1], 1, sight) for place, sight in zip(places, seen, strict=True)]
+
+    found = TruncatedReader(network, batch_tokens, TRAINED, stride).score(rows, SCORED)
+
+    close(found, (torch.cat([nll for nll, _ in parts], 1), torch.cat([hit for _, hit in parts], 1)))
+    if length == 96:
+        assert (min(seen), max(seen)) == (TRAINED - stride + 1, TRAINED)
+
+
+def test_with_stride_1_each_target_is_scored_by_a_pass_of_its_own_bit_for_bit(
+    network: nn.Module, windows: Tensor
+) -> None:
+    nll, _ = TruncatedReader(network, 1, TRAINED, 1).score(windows, SCORED)
+
+    for row, window in enumerate(windows):
+        for column, place in enumerate(range(96 - SCORED, 96)):
+            context = window[None, place - TRAINED : place]
+            last = network.hidden(context, torch.arange(TRAINED)[None])[:, -1:]  # type: ignore[operator]
+            assert torch.equal(scores(network, last, window[None, place, None])[0][0, 0], nll[row, column])
+
+
+@pytest.mark.parametrize("stride", [3, 10])
+def test_a_stride_spares_passes_and_leaves_the_constant_constant(
+    stride: int, network: nn.Module, windows: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = TruncatedReader(network, 1, TRAINED, stride)
+    constant = reader.score(windows[:, -42:], SCORED)[0]
+    assert torch.equal(reader.score(windows, SCORED)[0], constant)
+    calls: list[int] = []
+    hidden: Callable[[Tensor, Tensor], Tensor] = network.hidden  # type: ignore[assignment]
+    monkeypatch.setattr(network, "hidden", lambda *words: (calls.append(1), hidden(*words))[1], raising=False)
+
+    reader.score(windows, SCORED)
+
+    assert len(calls) == len(windows) * -(-SCORED // stride)
+
+
 def test_the_truncated_base_is_constant_once_no_scored_token_sees_the_window(
     network: nn.Module, windows: Tensor
 ) -> None:
-    reader = TruncatedReader(network, 100, TRAINED)
+    reader = TruncatedReader(network, 100, TRAINED, 1)
     constant = reader.score(windows[:, -42:], SCORED)[0]
 
     for length in (43, 60, 96):
@@ -102,7 +151,7 @@ def test_no_pass_holds_more_tokens_than_it_may(
         return answer
 
     monkeypatch.setattr(network, "hidden", counted, raising=False)
-    TruncatedReader(network, 200, TRAINED).score(windows, SCORED)
+    TruncatedReader(network, 200, TRAINED, 1).score(windows, SCORED)
     WholeReader(network, 200).score(windows, SCORED)
 
     assert max(sizes) <= 200
@@ -112,7 +161,7 @@ def test_no_pass_holds_more_tokens_than_it_may(
 def test_the_future_is_not_read(network: nn.Module, windows: Tensor) -> None:
     other = windows.clone()
     other[:, -3:] = 7
-    for reader in (WholeReader(network, 500), TruncatedReader(network, 500, TRAINED)):
+    for reader in (WholeReader(network, 500), TruncatedReader(network, 500, TRAINED, 1)):
         assert torch.equal(reader.score(windows, SCORED)[0][:, :-3], reader.score(other, SCORED)[0][:, :-3])
 
 
@@ -120,7 +169,7 @@ def test_logits_that_are_not_finite_are_an_error(network_of: Callable[..., nn.Mo
     broken = network_of()
     with torch.no_grad():
         next(broken.parameters())[3] = float("nan")
-    for reader in (WholeReader(broken, 500), TruncatedReader(broken, 500, TRAINED)):
+    for reader in (WholeReader(broken, 500), TruncatedReader(broken, 500, TRAINED, 1)):
         with pytest.raises(FloatingPointError, match="not finite"):
             reader.score(windows, SCORED)
 
@@ -129,8 +178,8 @@ def test_a_prompt_is_read_whole_or_its_end_with_room_for_the_answer(network: nn.
     tokens = list(range(100))
 
     assert WholeReader(network, 1).prompt(tokens, 7) == tokens
-    assert TruncatedReader(network, 1, TRAINED).prompt(tokens, 7) == tokens[75:]
-    assert TruncatedReader(network, 1, TRAINED).prompt(tokens[:25], 7) == tokens[:25]
+    assert TruncatedReader(network, 1, TRAINED, 1).prompt(tokens, 7) == tokens[75:]
+    assert TruncatedReader(network, 1, TRAINED, 1).prompt(tokens[:25], 7) == tokens[:25]
 
 
 @pytest.mark.parametrize("size", [0, 1, 3, 10, 11])

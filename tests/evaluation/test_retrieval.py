@@ -14,6 +14,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
 from ctxext.evaluation.retrieval import padded, passkey_samples, rank_samples, sample_record, task_rows
 from ctxext.evaluation.settings import Evaluation
+from ctxext.kernels.loss import Unembedding
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
@@ -80,7 +81,7 @@ def whole_rank(model: nn.Module, prompt: list[int], answers: list[list[int]]) ->
     for answer in answers:
         tokens = torch.tensor([prompt + answer])
         hidden = model.hidden(tokens, torch.arange(tokens.shape[1])[None])  # type: ignore[operator]
-        weight, bias = model.unembedding  # type: ignore[misc]
+        weight, bias, _ = model.unembedding  # type: ignore[misc]
         logits = hidden[0].double() @ weight.double().T + (0 if bias is None else bias.double())
         chosen = torch.log_softmax(logits, -1)[torch.arange(len(prompt) - 1, len(prompt + answer) - 1), answer]
         totals.append(float(chosen.sum()))
@@ -111,8 +112,8 @@ def test_the_same_holds_for_other_networks(network_of: Callable[..., nn.Module])
 
 @pytest.mark.parametrize("batch_tokens", [1, 80, 10_000])
 def test_the_truncated_base_reads_the_end_of_the_prompt(batch_tokens: int, network: nn.Module) -> None:
-    agree(TruncatedReader(network, batch_tokens, 16), samples_of(6, 30))
-    agree(TruncatedReader(network, batch_tokens, 34), samples_of(6, 30))
+    agree(TruncatedReader(network, batch_tokens, 16, 1), samples_of(6, 30))
+    agree(TruncatedReader(network, batch_tokens, 34, 1), samples_of(6, 30))
 
 
 def test_prompts_and_candidates_may_be_of_unlike_lengths(network: nn.Module) -> None:
@@ -205,7 +206,7 @@ def test_a_network_that_copies_finds_the_fact_and_one_that_guesses_does_not(
 class Copyist:
     """Predicts what followed the earlier place with the longest like past: what look-up asks for."""
 
-    unembedding = torch.eye(320) * 9.0, None
+    unembedding = Unembedding(torch.eye(320) * 9.0, None, 0.0)
 
     class Cache:
         def __init__(self, seen: Tensor) -> None:

@@ -8,7 +8,7 @@ import pytest
 from ctxext.evaluation.settings import Evaluation
 from ctxext.refusal import Refusal
 
-GOOD = Evaluation([16, 32], 10, 4, ["base"], ["passkey"], [0.0, 1.0], 4, 0, 512)
+GOOD = Evaluation([16, 32], 10, 4, ["base"], ["passkey"], [0.0, 1.0], 4, 0, 512, 1)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ GOOD = Evaluation([16, 32], 10, 4, ["base"], ["passkey"], [0.0, 1.0], 4, 0, 512)
         ("documents", -1, "evaluation.documents must be above 0, got -1"),
         ("samples", 0, "evaluation.samples must be above 0, got 0"),
         ("batch_tokens", 0, "evaluation.batch_tokens must be above 0, got 0"),
+        ("truncated_stride", 0, "evaluation.truncated_stride must be from 1 to evaluation.scored_tokens=10, got 0"),
+        ("truncated_stride", 11, "evaluation.truncated_stride must be from 1 to evaluation.scored_tokens=10, got 11"),
         ("every", -1, "evaluation.every must be at least 0, got -1"),
         ("depths", [0.0, 1.5], "evaluation.depths must be from 0 to 1, got [1.5]"),
         ("depths", [], "evaluation.depths must name a depth for evaluation.tasks, got []"),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ctxext.formats.card import card, read_license, write_card
+from ctxext.formats.card import card, read_origin, write_card
 
 RESULTS: dict[str, Any] = {
     "schema": 1,
@@ -32,7 +32,17 @@ RESULTS: dict[str, Any] = {
     ],
     "effective_length": [{"subject": "extended", "rule": "nll(0.05)", "length": 2048, "at_least": True}],
     "cost": [],
-    "export": {"format": "hf", "label": "exact", "max_logit_difference": 1.25e-06, "notes": ["The final factor is 1."]},
+    "export": {
+        "format": "hf",
+        "label": "exact",
+        "max_logit_difference": 1.25e-06,
+        "max_logit": 21.5,
+        "reader": "transformers 5.0.0",
+        "positions": [[0, 256], [0, 512], [768, 1024]],
+        "notes": ["The final factor is 1."],
+        "folder": "/home/me/my runs/export/hf",
+        "serve": [f"{words} '/home/me/my runs/export/hf' --x" for words in ("transformers serve", "vllm serve")],
+    },
     "missing": [{"what": "tasks", "reason": "no document is long enough"}],
 }
 
@@ -43,7 +53,7 @@ def head_of(text: str) -> dict[str, Any]:
 
 
 def test_the_card_shows_the_measured_numbers_and_the_control() -> None:
-    text = card(RESULTS, "apache-2.0")
+    text = card(licensed("apache-2.0"))
 
     for shown in (
         "5.125",
@@ -58,7 +68,7 @@ def test_the_card_shows_the_measured_numbers_and_the_control() -> None:
         assert shown in text
     assert "0.8125" not in text
     assert "| truncated | 1024 |" in text
-    assert "Label: **exact**" in text
+    assert "Label of the hf files: **exact**" in text
     assert "The final factor is 1." in text
     assert "beyond 2048 tokens" in text
 
@@ -66,24 +76,58 @@ def test_the_card_shows_the_measured_numbers_and_the_control() -> None:
 def test_the_card_follows_the_results() -> None:
     changed = copy.deepcopy(RESULTS)
     changed["by_length"][0]["nll"] = 4.75
-    text = card(changed, "")
+    text = card(changed)
     assert "4.75" in text
     assert "5.125" not in text
 
 
+def licensed(license: str) -> dict[str, Any]:
+    return RESULTS | {"run": RESULTS["run"] | {"origin": {"license": license}}}
+
+
 def test_the_head_is_yaml_and_invents_no_license() -> None:
-    assert head_of(card(RESULTS, "apache-2.0"))["license"] == "apache-2.0"
-    assert "license" not in head_of(card(RESULTS, ""))
-    assert head_of(card(RESULTS, ""))["tags"] == ["ctxext", "long-context", "rope_interp"]
+    assert head_of(card(licensed("apache-2.0")))["license"] == "apache-2.0"
+    assert "license" not in head_of(card(RESULTS))
+    assert head_of(card(RESULTS))["tags"] == ["ctxext", "long-context", "rope_interp"]
+
+
+def test_the_card_says_what_was_compared_and_how_the_model_is_served() -> None:
+    text = card(RESULTS)
+    assert "1.25e-06, of logits up to 21.5." in text
+    assert "transformers 5.0.0 was compared at random tokens at the positions 0 to 256, 0 to 512, 768 to 1024" in text
+    assert "```bash\ntransformers serve . --x\nvllm serve . --x\n```" in text
+    assert "/home/me" not in text
+    assert "vLLM and llama.cpp were not" in text
+
+
+def test_the_head_says_where_the_weights_come_from_as_far_as_the_run_knows() -> None:
+    origin = {"license": "mit", "base_model": "org/small-1", "datasets": ["org/texts"], "language": ["en", "de"]}
+    known = head_of(card(RESULTS | {"run": RESULTS["run"] | {"origin": origin}}))
+    assert {key: known[key] for key in origin} == origin
+    of_hub = head_of(card(RESULTS | {"run": RESULTS["run"] | {"base": "org/other"}}))
+    assert of_hub["base_model"] == "org/other"
+    for path in ("pkg://tiny", "/home/me/model", "./org/other", "none"):
+        assert "base_model" not in head_of(card(RESULTS | {"run": RESULTS["run"] | {"base": path}}))
+
+
+def test_the_origin_of_a_base_is_read_from_its_own_files(tmp_path: Path) -> None:
+    assert read_origin(tmp_path) == {}
+    (tmp_path / "README.md").write_text("---\nlanguage: en\ndatasets:\n- org/texts\n- 5\nlicense: mit\n---\n# A base")
+    (tmp_path / "config.json").write_text('{"_name_or_path": "org/small-1"}')
+    found = {"license": "mit", "base_model": "org/small-1", "datasets": ["org/texts"], "language": ["en"]}
+    assert read_origin(tmp_path) == found
+    (tmp_path / "README.md").write_text("---\nlanguage: [en\n---\n")
+    (tmp_path / "config.json").write_text('{"_name_or_path": "/fsx/someone/checkpoints"}')
+    assert read_origin(tmp_path) == {}
 
 
 def test_a_bar_in_a_command_does_not_break_the_table() -> None:
-    assert "ctxext train \\| tee" in card(RESULTS, "")
+    assert "ctxext train \\| tee" in card(RESULTS)
 
 
 def test_sections_without_numbers_are_left_out() -> None:
     empty = RESULTS | {"by_length": [], "tasks": [], "effective_length": [], "missing": [], "export": {}}
-    text = card(empty, "")
+    text = card(empty)
     assert "## By length" not in text
     assert "## Tasks" not in text
     assert "## Export" not in text
@@ -100,9 +144,9 @@ def test_sections_without_numbers_are_left_out() -> None:
 )
 def test_the_license_is_the_one_of_the_base(tmp_path: Path, text: str, license: str) -> None:
     (tmp_path / "README.md").write_text(text)
-    assert read_license(tmp_path) == license
+    assert read_origin(tmp_path).get("license", "") == license
 
 
 def test_the_card_stands_in_the_folder(tmp_path: Path) -> None:
-    write_card(tmp_path, RESULTS, None)
-    assert (tmp_path / "README.md").read_text() == card(RESULTS, "")
+    write_card(tmp_path, RESULTS)
+    assert (tmp_path / "README.md").read_text() == card(RESULTS)

@@ -32,7 +32,15 @@ def test_a_batch_may_be_a_single_row() -> None:
 
 
 def test_only_formats_that_exist_are_taken() -> None:
-    assert Export(["hf"]).format == ["hf"]
-    assert Export([]).format == []
-    with pytest.raises(Refusal, match=r"export\.format must be among hf, got 'fh'; did you mean 'hf'"):
-        Export(["hf", "fh"])
+    assert Export(["hf", "gguf"], "F16").format == ["hf", "gguf"]
+    assert Export([], "F16").format == []
+    with pytest.raises(Refusal, match=r"export\.format must be among hf, gguf, got 'fh'; did you mean 'hf'"):
+        Export(["hf", "fh"], "F16")
+
+
+def test_only_types_of_gguf_that_are_written_are_taken() -> None:
+    assert [Export([], kind).gguf_type for kind in ("F32", "F16", "Q8_0")] == ["F32", "F16", "Q8_0"]
+    with pytest.raises(
+        Refusal, match=r"export\.gguf_type must be one of F32, F16, Q8_0, got 'Q8_1'; did you mean 'Q8_0'"
+    ):
+        Export([], "Q8_1")

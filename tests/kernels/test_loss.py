@@ -1,10 +1,12 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ctxext.kernels import loss as kernel
-from ctxext.kernels.loss import fused_loss, token_scores
+from ctxext.kernels.loss import Unembedding, fused_loss, token_scores
 
 
 def problem(rows: int, width: int = 7, vocabulary: int = 13, dtype=torch.float32) -> tuple[Tensor, ...]:
@@ -19,12 +21,14 @@ def problem(rows: int, width: int = 7, vocabulary: int = 13, dtype=torch.float32
 
 @pytest.mark.parametrize("rows", [1, 3, 8, 9, 16, 17, 31])
 @pytest.mark.parametrize("has_bias", [True, False], ids=["bias", "no bias"])
-def test_loss_and_gradients_are_those_of_cross_entropy_across_chunk_borders(rows, has_bias, monkeypatch):
+@pytest.mark.parametrize("cap", [0.0, 1.5], ids=["no cap", "cap"])
+def test_loss_and_gradients_are_those_of_cross_entropy_across_chunk_borders(rows, has_bias, cap, monkeypatch):
     monkeypatch.setattr(kernel, "CHUNK", 8)
     hidden, weight, bias, targets, weights = problem(rows)
     leaves = [hidden, weight, bias] if has_bias else [hidden, weight]
-    found = fused_loss(hidden, weight, bias if has_bias else None, targets, weights)
+    found = fused_loss(hidden, Unembedding(weight, bias if has_bias else None, cap), targets, weights)
     logits = hidden @ weight.T + (bias if has_bias else 0)
+    logits = cap * torch.tanh(logits / cap) if cap else logits
     meant = (cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
     torch.testing.assert_close(found, meant)
     # The factor 3 is what comes from above: a scaled or accumulated loss.
@@ -39,7 +43,7 @@ def test_the_gradient_at_the_logits_is_p_minus_onehot():
     targets, weights = torch.tensor([0, 10, 3, 3, 7]), torch.tensor([1.0, 0.0, 2.0, 0.5, 0.5])
     weight = logits.T.contiguous().requires_grad_()
     bias = torch.zeros(11, requires_grad=True)
-    fused_loss(torch.eye(rows), weight, bias, targets, weights).backward()
+    fused_loss(torch.eye(rows), Unembedding(weight, bias, 0.0), targets, weights).backward()
     meant = torch.empty(rows, 11)
     for row in range(rows):
         exponentials = [2.718281828459045**value for value in logits[row].tolist()]
@@ -50,31 +54,55 @@ def test_the_gradient_at_the_logits_is_p_minus_onehot():
     torch.testing.assert_close(bias.grad, meant.sum(dim=0), atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("cap", [0.0, 1.5, 30.0])
+def test_the_gradient_is_that_of_finite_differences_in_double_precision(cap, monkeypatch):
+    monkeypatch.setattr(kernel, "CHUNK", 4)
+    hidden, weight, bias, targets, weights = problem(6, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda *leaves: fused_loss(leaves[0], Unembedding(*leaves[1:], cap), targets, weights), (hidden, weight, bias)
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_cap_bounds_logits_and_leaves_their_order(dtype):
+    hidden = torch.tensor([[-1e4], [-1.0], [0.01], [2.0], [1e4]], dtype=dtype)
+    logits = Unembedding(torch.ones(1, 1), torch.zeros(1), 5.0).logits(hidden)
+    assert logits.dtype == torch.float32
+    meant = [-5.0, -5 * math.tanh(0.2), 0.01, 5 * math.tanh(0.4), 5.0]
+    assert logits.flatten().tolist() == pytest.approx(meant, rel=1e-2)
+
+
 def test_logits_that_overflow_an_exponential_give_a_finite_loss():
     hidden = torch.tensor([[300.0], [-300.0]], requires_grad=True)
     weight = torch.tensor([[1.0], [-1.0], [0.0]], requires_grad=True)
-    found = fused_loss(hidden, weight, None, torch.tensor([0, 0]), torch.ones(2))
+    found = fused_loss(hidden, Unembedding(weight, None, 0.0), torch.tensor([0, 0]), torch.ones(2))
     assert found.item() == pytest.approx(300.0)  # (0 + 600) / 2
     found.backward()
     assert hidden.grad.isfinite().all()
     assert weight.grad.isfinite().all()
 
 
-def test_bfloat16_rows_give_the_loss_of_single_precision_nearly():
+@pytest.mark.parametrize("cap", [0.0, 2.0], ids=["no cap", "cap"])
+def test_bfloat16_rows_give_the_loss_of_single_precision_nearly(cap):
     hidden, weight, bias, targets, weights = problem(20, dtype=torch.bfloat16)
-    found = fused_loss(hidden, weight, bias, targets, weights)
+    found = fused_loss(hidden, Unembedding(weight, bias, cap), targets, weights)
     assert found.dtype == torch.float32
-    exact = fused_loss(hidden.float(), weight.float(), bias.float(), targets, weights)
+    exact = fused_loss(hidden.float(), Unembedding(weight.float(), bias.float(), cap), targets, weights)
     torch.testing.assert_close(found, exact, rtol=0.01, atol=0)
     found.backward()
     assert [leaf.grad.dtype for leaf in (hidden, weight, bias)] == [torch.bfloat16] * 3
 
 
-def test_token_scores_are_nats_of_each_target_and_sum_to_one_as_probabilities():
+@pytest.mark.parametrize("cap", [0.0, 0.7], ids=["no cap", "cap"])
+def test_token_scores_are_nats_of_each_target_and_sum_to_one_as_probabilities(cap):
     hidden, weight, bias, targets, _ = problem(19)
-    nll, _ = token_scores(hidden, weight, bias, targets)
-    torch.testing.assert_close(nll, cross_entropy(hidden @ weight.T + bias, targets, reduction="none").detach())
-    every = [token_scores(hidden, weight, bias, torch.full_like(targets, token))[0] for token in range(13)]
+    nll, _ = token_scores(hidden, Unembedding(weight, bias, cap), targets)
+    logits = hidden @ weight.T + bias
+    logits = cap * torch.tanh(logits / cap) if cap else logits
+    torch.testing.assert_close(nll, cross_entropy(logits, targets, reduction="none").detach())
+    every = [
+        token_scores(hidden, Unembedding(weight, bias, cap), torch.full_like(targets, token))[0] for token in range(13)
+    ]
     torch.testing.assert_close(torch.stack(every).neg().exp().sum(dim=0), torch.ones(19))
 
 
@@ -82,5 +110,5 @@ def test_token_scores_are_nats_of_each_target_and_sum_to_one_as_probabilities():
 def test_a_target_hits_where_it_is_likeliest_and_of_equals_only_the_lowest_id_hits(chunk, monkeypatch):
     monkeypatch.setattr(kernel, "CHUNK", chunk)
     logits = torch.tensor([[1.0, 3.0, 3.0, 2.0]] * 4 + [[0.0] * 4] * 4)
-    _, hit = token_scores(torch.eye(8), logits.T.contiguous(), None, torch.tensor([0, 1, 2, 3] * 2))
+    _, hit = token_scores(torch.eye(8), Unembedding(logits.T.contiguous(), None, 0.0), torch.tensor([0, 1, 2, 3] * 2))
     assert hit.tolist() == [False, True, False, False, True, False, False, False]

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import rms_norm
 
-from ctxext.kernels.norm import Normalise, RmsNorm
+from ctxext.kernels.norm import FineRmsNorm, Normalise, OffsetRmsNorm, RmsNorm
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 7), (3, 2, 9)])
@@ -17,6 +17,24 @@ def test_outputs_and_gradients_are_those_of_torch(shape, epsilon):
     leaves = (x, norm.weight)
     one, other = torch.autograd.grad(found, leaves, towards), torch.autograd.grad(meant, leaves, towards)
     torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(("kind", "offset"), [(FineRmsNorm, 0), (OffsetRmsNorm, 1)])
+def test_those_of_other_families_multiply_by_what_they_say_and_round_once(kind, offset):
+    draw = torch.Generator().manual_seed(3)
+    norm = kind(6, 1e-3)
+    assert norm.weight.tolist() == [1 - offset] * 6
+    norm.weight.data = torch.randn(6, generator=draw)
+    x, towards = torch.randn(50, 6, generator=draw).requires_grad_(), torch.randn(50, 6, generator=draw)
+    found, meant = norm(x), rms_norm(x, (6,), norm.weight + offset, 1e-3)
+    leaves = (x, norm.weight)
+    torch.testing.assert_close(found, meant)
+    torch.testing.assert_close(
+        torch.autograd.grad(found, leaves, towards), torch.autograd.grad(meant, leaves, towards), rtol=1e-4, atol=1e-5
+    )
+    rounded = x.detach().bfloat16()
+    assert torch.equal(norm(rounded), norm(rounded.float()).bfloat16())
+    assert not torch.equal(RmsNorm.forward(norm, rounded), norm(rounded))
 
 
 def test_the_gradient_is_that_of_finite_differences_in_double_precision():

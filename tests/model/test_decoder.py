@@ -112,7 +112,7 @@ def test_a_repeated_cache_goes_on_as_each_of_its_rows(composition):
     whole = torch.cat((ids[:, :-3].repeat_interleave(3, dim=0), endings), dim=1)
     ended = network.hidden(endings, places(whole)[:, -3:], cache=cache.repeat(3))
     torch.testing.assert_close(ended, hidden(network, whole)[:, -3:], rtol=1e-3, atol=1e-4)
-    assert cache.positions.shape == (2, ids.shape[1] - 3)  # what was repeated is left as it was
+    assert cache.size == ids.shape[1] - 3  # what was repeated is left as it was
 
 
 def test_appended_tokens_leave_the_outputs_before_them_where_the_composition_says_so(composition):
@@ -272,8 +272,8 @@ def test_the_decoder_gives_the_logits_of_its_family(geometry, family):
     llama = getattr(transformers, f"{family}ForCausalLM")(config).eval()
     network, ids = drawn(geometry, Rope(10000.0), IntraDocument(), Softmax()), tokens(rows=2)
     llama.model.load_state_dict(network.state_dict())
-    weight, bias = network.unembedding
-    assert bias is None
+    weight, bias, cap = network.unembedding
+    assert (bias, cap) == (None, 0)
     with torch.no_grad():
         torch.testing.assert_close(hidden(network, ids) @ weight.T, llama(ids).logits, rtol=1e-4, atol=1e-3)
 

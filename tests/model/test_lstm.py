@@ -53,6 +53,6 @@ def test_later_tokens_leave_earlier_outputs_as_they_are_to_the_bit():
 
 def test_it_unembeds_with_weights_and_a_bias_of_its_own():
     network = small()
-    weight, bias = network.unembedding
-    assert (weight.shape, bias.shape) == ((50, 12), (50,))
+    weight, bias, cap = network.unembedding
+    assert (weight.shape, bias.shape, cap) == ((50, 12), (50,), 0)
     assert network.reading(*SEAMS) is network

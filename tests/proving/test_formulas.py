@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from ctxext.model.families import Gemma3Geometry, Smollm3Geometry
+from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.clipped import ClippedRope
 from ctxext.position.dynamic import DynamicYarn, RopeDynamicNtk
 from ctxext.position.gemma3 import Gemma3Rope
@@ -15,7 +17,7 @@ from ctxext.position.resonance import ResonanceRope
 from ctxext.position.rope import Rope, RopeAbf, RopeByParts, RopeInterp, RopeNtk, Yarn
 from ctxext.position.rope_nope import RopeNope
 from ctxext.position.xpos import XPos
-from ctxext.proving.formulas import turning
+from ctxext.proving.formulas import in_body, turning
 from ctxext.proving.rotation import overrides
 
 PLAIN = [1.0, 0.1, 0.01, 0.001]
@@ -87,3 +89,17 @@ def test_a_wavelength_halfway_between_two_tokens_may_be_rounded_either_way():
 
 def test_every_option_that_turns_heads_has_its_formula(each_position):
     assert (turning(each_position, 8, 64, (0, 4)) is not None) == (overrides(each_position, "rotate"))
+
+
+def test_a_body_turns_some_layers_in_its_own_way_whatever_was_chosen():
+    sizes = (67, 24, 40, 3, 4, 2, 8, True, 1e-5)
+    smollm3 = Smollm3Geometry(*sizes, no_rope_layers=(1, 0, 1))
+    gemma = {"query_pre_attn_scalar": 8, "final_logit_softcapping": 0}
+    gemma3 = Gemma3Geometry(*sizes, **gemma, rope_local_base_freq=16.0, local_layers=(0, 1, 1))
+
+    def rates(geometry):
+        return [found and found.rates for found in (in_body(geometry, 8, (layer, 3)) for layer in range(3))]
+
+    assert rates(smollm3) == [None, [0.0] * 4, None]
+    assert rates(gemma3) == [None, *[pytest.approx([1.0, 0.5, 0.25, 0.125])] * 2]
+    assert rates(DecoderGeometry(*sizes)) == [None] * 3

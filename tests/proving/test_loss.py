@@ -9,14 +9,14 @@ from ctxext.proving.loss import loss
 
 def test_a_loss_that_ignores_weights_fails_the_loss_alone(failing, monkeypatch):
     monkeypatch.setattr(
-        module, "fused_loss", lambda h, w, b, targets, weights: fused_loss(h, w, b, targets, weights * 0 + 1)
+        module, "fused_loss", lambda hidden, head, targets, weights: fused_loss(hidden, head, targets, weights * 0 + 1)
     )
     assert failing() == {"loss"}
 
 
 def test_a_loss_of_the_right_value_with_another_gradient_fails(examined, monkeypatch):
-    def scaled(hidden, weight, bias, targets, weights):  # type: ignore[no-untyped-def]
-        value = fused_loss(hidden, weight, bias, targets, weights)
+    def scaled(hidden, unembedding, targets, weights):  # type: ignore[no-untyped-def]
+        value = fused_loss(hidden, unembedding, targets, weights)
         return value.detach() + 1.01 * (value - value.detach())
 
     monkeypatch.setattr(module, "fused_loss", scaled)

@@ -75,7 +75,8 @@ class TurnedKeys(DecoderCache):
 
     def extend(self, layer: int, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         key, *others = new
-        turned = Rope(10000.0).rotate(key, Places.of(self.positions[:, -key.shape[2] :]))
+        places = self.keys(layer)
+        turned = Rope(10000.0).rotate(key, places.part(places.size - key.shape[2], places.size))
         return super().extend(layer, (turned, *others))
 
 

@@ -6,13 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from ctxext.attention.softmax import Softmax
+from ctxext.mask.document import IntraDocument
 from ctxext.maths import rotary
+from ctxext.model.families import Smollm3Geometry
 from ctxext.position.alibi import Alibi
 from ctxext.position.llama3 import Llama3
 from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope, RopeByParts, RopeInterp, RopeNtk, Yarn, cached_frequencies
 from ctxext.position.sinusoidal import Sinusoidal
 from ctxext.proving.rotation import angles_of, frequencies, overrides, phases, place, turned
+from ctxext.proving.specimen import specimen
 from ctxext.seams import Places
 
 YARN = {
@@ -188,3 +192,11 @@ def test_angles_are_read_off_the_hook():
     torch.testing.assert_close(angles_of(at_one, 8), rotary.frequencies(10000.0, 8).double(), rtol=1e-6, atol=0)
     mixed = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(0)).double())[0]
     assert angles_of(mixed, 8) is None
+
+
+def test_layers_that_a_body_leaves_unturned_are_held_against_the_body(monkeypatch):
+    geometry = Smollm3Geometry(67, 24, 40, 2, 4, 2, 8, True, 1e-5, no_rope_layers=(1, 0))
+    members = Rope(10000.0), IntraDocument(), Softmax()
+    assert frequencies(specimen(geometry.build(*members), members, 16, 64)).holds is True
+    monkeypatch.setattr(Smollm3Geometry, "position_of", lambda self, index, position: position)
+    assert frequencies(specimen(geometry.build(*members), members, 16, 64)).holds is False

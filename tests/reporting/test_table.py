@@ -101,3 +101,11 @@ def test_the_ledger_shows_each_outcome_and_tokens_only_where_they_are_known():
     assert "5,600,000" in text
     assert "tokens" not in text
     assert "77,000" in printed(ledger_table([Counted("kept: train", 9, 100, 77_000)]))
+
+
+def test_the_table_says_so_if_a_pass_of_the_control_scored_many_tokens(results):
+    before = printed(results_table(results))
+    results.protocol["truncated_stride"] = 64
+
+    assert "truncated sees" not in before
+    assert "truncated sees 193 to 256 tokens, 64 scored a pass" in printed(results_table(results))

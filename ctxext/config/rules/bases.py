@@ -31,8 +31,8 @@ def from_scratch(run: Run) -> Iterator[str]:
     if run.mask != mask and run.mask.base() != IntraDocument() and option(run, "mask") not in WHOLE:
         yield f"{chosen(run, 'mask')} {weights}, which saw the whole past; add base=none, or use mask=document"
     if run.attention != attention and run.attention.base() != attention:
-        had = f"which had {named('attention', attention)}"
-        yield f"{chosen(run, 'attention')} {weights}, {had}; add base=none, or use attention=softmax"
+        own = named("attention", attention)
+        yield f"{chosen(run, 'attention')} {weights}, which had {own}; add base=none, or use attention={own}"
 
 
 def trained_length(run: Run) -> Iterator[str]:

@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 
 from ctxext.formats.companions import TOKENIZER, Companions
 from ctxext.formats.huggingface.homes import Home, home
-from ctxext.formats.huggingface.weights import write_weights
+from ctxext.formats.huggingface.tensors import LARGEST, tensors_of, write_tensors
 from ctxext.formats.json_files import write_json
 from ctxext.model.decoder import Decoder
 from ctxext.refusal import require
@@ -24,16 +24,23 @@ def write(folder: Path, decoder: Decoder, tokenizer: Tokenizer, companions: Comp
     place = home(decoder.geometry, decoder.position, decoder.mask, decoder.attention)
     known, rows = tokenizer.get_vocab_size(with_added_tokens=True), decoder.geometry.vocab_size
     require(known <= rows, f"model.vocab_size must be at least the tokenizer's {known}, got {rows}")
+    length = decoder.position.limit() or context_length
     folder.mkdir(parents=True)
-    write_json(folder / "config.json", config(place, context_length, companions))
+    write_json(folder / "config.json", config(place, length, companions))
     companions.write(folder, context_length)
     tokenizer.save(str(folder / TOKENIZER))
-    write_weights(folder, decoder)
+    write_tensors(folder, tensors_of(decoder, place.config["model_type"], length), LARGEST)
     return place
 
 
-def config(place: Home, context_length: int, companions: Companions) -> dict[str, Any]:
-    """Return config.json in the keys of both readers, with the ids of the `companions`."""
-    # No pad_token_id: readers freeze the embedding of that row when the model is trained further.
-    ids = {key: companions.generation_config[key] for key in IDS if key in companions.generation_config}
-    return {"max_position_embeddings": context_length} | place.config | ids | DTYPES
+def config(place: Home, length: int, companions: Companions) -> dict[str, Any]:
+    """Return config.json in the keys of both readers, for texts of `length` tokens and with ids of the `companions`."""
+    # Some readers begin with ids of their own; they freeze the embedding of a pad id when the model is trained further.
+    ids = {key: companions.generation_config.get(key) for key in IDS} | {"pad_token_id": None}
+    lengths = dict.fromkeys(LENGTHS.get(place.config["model_type"], (MAXIMUM,)), length)
+    return lengths | place.config | ids | DTYPES
+
+
+MAXIMUM = "max_position_embeddings"
+LENGTHS = {"gpt2": (MAXIMUM, "n_positions")}
+"""The keys of the longest text where they are others than usual."""

@@ -6,14 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors import safe_open
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
+from ctxext.attention.softmax import Softmax
+from ctxext.formats.companions import Companions, plain_companions
 from ctxext.formats.huggingface.writing import write
+from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.decoder import Decoder
-from ctxext.model.geometry import DecoderGeometry
-from ctxext.position.rope import Rope, RopeInterp, RopeNtk, Yarn
+from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
+from ctxext.position.learned import Learned
+from ctxext.position.learned_interp import LearnedInterp
+from ctxext.position.nope import Nope
+from ctxext.position.rope import RopeInterp
+from ctxext.position.sinusoidal import Sinusoidal
 from ctxext.refusal import Refusal
 
 DecoderOf = Callable[..., Decoder]
@@ -29,50 +37,29 @@ TEXTS = [
 
 
 def written(folder: Path, decoder: Decoder, tokenizer: Tokenizer) -> dict[str, Any]:
-    write(folder, decoder, tokenizer, 256)
+    write(folder, decoder, tokenizer, plain_companions(tokenizer), 256)
     config: dict[str, Any] = json.loads((folder / "config.json").read_text())
     return config
 
 
-def test_the_keys_of_both_readers_are_written_for_yarn(
-    tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer
-) -> None:
-    config = written(tmp_path / "hf", decoder_of(Yarn(5e5, 4, 64, 16, 2, 1.1)), tokenizer)
+def test_the_keys_of_both_readers_are_written(tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer) -> None:
+    config = written(tmp_path / "hf", decoder_of(RopeInterp(5e5, 4)), tokenizer)
 
-    scaling = {
-        "rope_type": "yarn",
-        "factor": 4.0,
-        "original_max_position_embeddings": 64,
-        "beta_fast": 16.0,
-        "beta_slow": 2.0,
-        "attention_factor": 1.1,
-        "truncate": True,
-    }
-    assert config["rope_parameters"] == {**scaling, "rope_theta": 500000.0}
-    assert config["rope_scaling"] == scaling
+    assert config["rope_parameters"] == {"rope_type": "linear", "factor": 4.0, "rope_theta": 500000.0}
+    assert config["rope_scaling"] == {"rope_type": "linear", "factor": 4.0}
     assert config["rope_theta"] == 500000.0
-    assert config["original_max_position_embeddings"] == 64
     assert config["max_position_embeddings"] == 256
     assert config["dtype"] == config["torch_dtype"] == "float32"
 
 
-def test_the_keys_of_both_readers_are_written_for_the_other_encodings(
-    tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer
-) -> None:
-    plain = written(tmp_path / "rope", decoder_of(Rope(10000)), tokenizer)
-    assert plain["rope_parameters"] == {"rope_type": "default", "rope_theta": 10000.0}
-    assert plain["rope_scaling"] is None
-    assert plain["rope_theta"] == 10000.0
-    assert "original_max_position_embeddings" not in plain
-
-    linear = written(tmp_path / "interp", decoder_of(RopeInterp(10000.0, 4.0)), tokenizer)
-    assert linear["rope_parameters"] == {"rope_type": "linear", "factor": 4.0, "rope_theta": 10000.0}
-    assert linear["rope_scaling"] == {"rope_type": "linear", "factor": 4.0}
-
-    ntk = written(tmp_path / "ntk", decoder_of(RopeNtk(10000.0, 4.0)), tokenizer)
-    assert ntk["rope_parameters"]["rope_type"] == "default"
-    assert ntk["rope_scaling"] is None
-    assert ntk["rope_theta"] == ntk["rope_parameters"]["rope_theta"] == pytest.approx(10000 * 4 ** (8 / 6))
+def test_a_table_is_as_long_as_its_rows_and_any_other_as_the_texts(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    vanilla = VanillaGeometry(301, 32, 48, 1, 4, 1e-5)
+    for position, rows in ((Learned(300), 300), (LearnedInterp(64, 200), 200), (Sinusoidal(1e4), 256), (Nope(), 256)):
+        decoder = Decoder(vanilla, position, IntraDocument(), Softmax())
+        folder = tmp_path / type(position).__name__
+        config = written(folder, decoder, tokenizer)
+        assert config["n_positions"] == config["max_position_embeddings"] == rows
+        assert load_file(folder / "model.safetensors")["transformer.wpe.weight"].shape == (rows, 32)
 
 
 def test_a_window_on_all_layers_is_a_mistral(tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer) -> None:
@@ -102,7 +89,7 @@ def test_ids_come_from_the_tokenizer_and_nothing_is_sampled(
     config = written(tmp_path / "hf", decoder_of(), tokenizer)
     generation = json.loads((tmp_path / "hf" / "generation_config.json").read_text())
     assert config["eos_token_id"] == config["bos_token_id"] == 0
-    assert "pad_token_id" not in config
+    assert config["pad_token_id"] is None
     assert generation == {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "do_sample": False}
 
 
@@ -121,14 +108,39 @@ def test_transformers_tokenizer_gives_the_same_ids(tmp_path: Path, decoder_of: D
     assert len(theirs) == tokenizer.get_vocab_size()
 
 
-def test_weights_are_float32_under_the_readers_names(
+def test_a_token_that_the_tokenizer_puts_in_front_is_there_in_the_reader_too(
     tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer
 ) -> None:
-    written(tmp_path / "hf", decoder_of().half(), tokenizer)
-    with safe_open(tmp_path / "hf" / "model.safetensors", framework="pt") as file:
-        assert file.metadata() == {"format": "pt"}
-        assert "model.layers.1.self_attn.q_proj.weight" in file.keys()  # noqa: SIM118
-        assert {file.get_slice(name).get_dtype() for name in file.keys()} == {"F32"}  # noqa: SIM118
+    from transformers import AutoTokenizer
+
+    with_start = Tokenizer.from_str(tokenizer.to_str())
+    with_start.encode_special_tokens = True  # which its file doesn't hold
+    with_start.post_processor = TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)])
+    written(tmp_path / "hf", decoder_of(), with_start)
+    theirs = AutoTokenizer.from_pretrained(tmp_path / "hf")
+
+    for text in TEXTS:
+        assert theirs.encode(text) == with_start.encode(text).ids == [0, *tokenizer.encode(text).ids]
+        assert theirs.encode(text, add_special_tokens=False) == tokenizer.encode(text).ids
+
+
+def test_what_came_with_the_base_goes_out_unchanged_but_for_the_length(
+    tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer
+) -> None:
+    settings = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>", "model_max_length": 64}
+    companions = Companions(settings, {"eos_token_id": [0, 7], "temperature": 0.6, "do_sample": True}, "{{ messages }}")
+
+    write(tmp_path / "hf", decoder_of(), tokenizer, companions, 256)
+
+    read = {name: json.loads((tmp_path / "hf" / name).read_text()) for name in FILES}
+    assert read["tokenizer_config.json"] == settings | {"model_max_length": 256}
+    assert read["generation_config.json"] == companions.generation_config
+    assert (tmp_path / "hf" / "chat_template.jinja").read_text() == "{{ messages }}"
+    ids = {key: read["config.json"][key] for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    assert ids == {"bos_token_id": None, "eos_token_id": [0, 7], "pad_token_id": None}
+
+
+FILES = ("config.json", "tokenizer_config.json", "generation_config.json")
 
 
 def test_a_tokenizer_with_more_tokens_than_rows_is_refused(
@@ -136,5 +148,5 @@ def test_a_tokenizer_with_more_tokens_than_rows_is_refused(
 ) -> None:
     small = decoder_of(geometry=DecoderGeometry(200, 32, 48, 1, 4, 2, 8, True, 1e-5))
     with pytest.raises(Refusal, match=r"at least the tokenizer's \d+, got 200"):
-        write(tmp_path / "hf", small, tokenizer, 256)
+        write(tmp_path / "hf", small, tokenizer, plain_companions(tokenizer), 256)
     assert not (tmp_path / "hf").exists()

@@ -1,0 +1,118 @@
+"""`ctxext generate`: a prompt goes on, token by token, on stdout."""
+
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from ctxext.commands.saved_network import Saved, saved_network
+from ctxext.config.legality import notes
+from ctxext.config.schema import Run
+from ctxext.formats.json_files import write_json
+from ctxext.generation.chat import chat_tokens
+from ctxext.generation.decoding import Continuation, limit_of
+from ctxext.generation.sampling import Sampling
+from ctxext.generation.text import Characters
+from ctxext.generation.writing import Ends, Writing
+from ctxext.refusal import Refusal, require
+from ctxext.reporting.stream import Aside, Stream
+
+STDIN = "-"
+RECORD = "generation.json"
+ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+
+
+def generate(run: Run, folder: Path) -> None:
+    """Go on from the prompt of `run` with the run in `run.run`, or with the base where that is empty."""
+    text = from_stdin() if run.prompt == STDIN else run.prompt
+    with Aside(folder, run.name) as journal:
+        for note in notes(run):
+            journal.say(note)
+        saved = saved_network(run, journal)
+        prompt = encoded(text, run, saved)
+        check_room(run, saved.network, len(prompt), journal)
+        sampling = Sampling(run.temperature, run.top_k, run.top_p, run.seed)
+        continuation = Continuation(saved.network, prompt, sampling)
+        ends = Ends(saved.companions.ends, tuple(map(unescaped, run.stop)), run.max_new_tokens)
+        writing = Writing(Characters(saved.tokenizer, prompt), ends)
+        start = perf_counter()
+        try:
+            show(continuation, writing)
+        finally:  # also where Ctrl-C ends it
+            record = measured(continuation, writing, perf_counter() - start)
+            write_json(folder / RECORD, {"prompt": text, "text": writing.text} | record)
+            journal.say(summary(record))
+
+
+def show(continuation: Continuation, writing: Writing) -> None:
+    """Show what is written of `continuation` as it comes."""
+    stream = Stream()
+    try:
+        for piece in writing.pieces(continuation.tokens()):
+            stream.write(piece)
+            if not stream.is_open:
+                return
+    finally:
+        stream.end()
+
+
+@cache
+def from_stdin() -> str:
+    """Return the text on stdin, the same for all jobs of a sweep; the newline that ends its last line is none of it."""
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Refusal(f"prompt=-: what stands on stdin is no UTF-8 ({error})") from error
+    text = re.sub(r"\r?\n\Z", "", text)
+    require(text != "", "prompt=-: nothing stands on stdin")
+    return text
+
+
+def encoded(text: str, run: Run, saved: Saved) -> list[int]:
+    """Return the tokens of the prompt `text`, in which nothing is a control token but what the tokenizer adds."""
+    if not run.chat:
+        ids: list[int] = saved.tokenizer.encode(text).ids
+        require(len(ids) > 0, f"prompt={text!r}: the tokenizer makes no token of it")
+        return ids
+    settings = saved.companions.tokenizer_config
+    template = saved.companions.chat_template or settings.get("chat_template")
+    if not isinstance(template, str) or not template:
+        raise Refusal("chat=true: the tokenizer has no chat template; drop it, or use a base that was trained on chats")
+    return chat_tokens(saved.tokenizer, template, settings, text)
+
+
+def check_room(run: Run, network: Any, count: int, journal: Aside) -> None:
+    """Refuse a prompt of `count` tokens that is longer than `network` can read; say what to expect of a long text."""
+    limit, trained = limit_of(network), run.base.trained_length
+    require(
+        limit is None or count <= limit, f"prompt has {count:,} tokens, but the positions of the model end at {limit}"
+    )
+    is_untouched = all(member == member.base() for member in (run.position, run.mask, run.attention))
+    if is_untouched and count + run.max_new_tokens > trained:
+        journal.say(f"may go beyond the {trained} tokens that the model was trained at; ctxext ls method extends it")
+
+
+def unescaped(text: str) -> str:
+    r"""Return `text` with \n, \t, \r and \\ as the characters that they stand for: no shell can type these well."""
+    return re.sub(r"\\([ntr\\])", lambda found: ESCAPES[found[1]], text)
+
+
+def measured(continuation: Continuation, writing: Writing, seconds: float) -> dict[str, Any]:
+    """Return how a text came to be."""
+    return {
+        "prompt_tokens": len(continuation.prompt),
+        "new_tokens": writing.drawn,
+        "ended": writing.ended,
+        "seconds": seconds,
+        "cache_bytes": continuation.cache.nbytes,
+    }
+
+
+def summary(record: dict[str, Any]) -> str:
+    """Return the line that ends the `record` of a text."""
+    rate = record["new_tokens"] / record["seconds"]
+    megabytes = record["cache_bytes"] / 1e6
+    tokens = f"{record['new_tokens']:,} tokens after {record['prompt_tokens']:,}"
+    return f"[{tokens}, {rate:.0f} tokens/s, cache {megabytes:.2f} MB; ended: {record['ended']}]"

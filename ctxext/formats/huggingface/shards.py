@@ -1,0 +1,109 @@
+"""The safetensors files of a Hugging Face folder, one or several: what their headers say, before a tensor is read."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ctxext.refusal import Refusal, require
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+FLOATS = ("F16", "BF16", "F32")
+LONGEST_HEADER = 100_000_000
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+Entries = dict[str, dict[str, Any]]
+"""What a header says of each tensor, by name: `shape`, `dtype`, `data_offsets`."""
+
+
+def read_headers(folder: Path) -> dict[Path, Entries]:
+    """Return the headers of the files that hold the weights in `folder`; refuse files that are absent or no such."""
+    file, index = folder / WEIGHTS, folder / INDEX
+    if file.is_file():
+        return {file: read_header(file)}
+    if not index.is_file():
+        raise Refusal(without_weights(folder))
+    by_shard = read_index(index)
+    found = {}
+    for name, wanted in by_shard.items():
+        shard = folder / name
+        require(shard.is_file(), f"{shard}: no such file, but {index} names it; copy it there too")
+        entries = read_header(shard)
+        for tensor in sorted(entries.keys() ^ wanted):
+            where = "is not in it, but" if tensor in wanted else "is in it, but not where"
+            raise Refusal(f"{shard}: {tensor} {where} {INDEX} says so")
+        found[shard] = entries
+    return found
+
+
+def without_weights(folder: Path) -> str:
+    """Return why `folder`, which has no safetensors files, can't be read."""
+    pickles = sorted(file.name for pattern in PICKLES for file in folder.glob(pattern))
+    if not pickles:
+        return f"{folder / WEIGHTS}: no such file, and no {INDEX} either"
+    convert = "save_pretrained of transformers writes safetensors"
+    return f"{folder / pickles[0]}: a pickle, which runs code when it is opened, is not read; {convert}"
+
+
+def read_index(file: Path) -> dict[str, set[str]]:
+    """Return the names of the tensors in each shard that the index `file` names."""
+    content = parsed(file.read_bytes(), file, "not an index of shards")
+    names = content.get("weight_map")
+    require(isinstance(names, dict) and bool(names), f"{file}: weight_map must name the shard of each tensor")
+    assert isinstance(names, dict)
+    by_shard: dict[str, set[str]] = {}
+    for tensor, shard in names.items():
+        is_plain = isinstance(shard, str) and shard == Path(shard).name and shard.endswith(".safetensors")
+        rule = "must be the name of a .safetensors file in the same folder"
+        require(is_plain and "\\" not in shard, f"{file}: the shard of {tensor} {rule}, got {shard!r}")
+        by_shard.setdefault(shard, set()).add(tensor)
+    return by_shard
+
+
+def read_header(file: Path) -> Entries:
+    """Return the header of the safetensors `file`; of two tensors of one name its library takes one in silence."""
+    total = file.stat().st_size
+    with file.open("rb") as opened:
+        size = int.from_bytes(opened.read(8), "little")
+        is_there = size <= min(total - 8, LONGEST_HEADER)
+        require(is_there, f"{file}: not a whole safetensors file, its header of {size} bytes is not there")
+        content = opened.read(size)
+    header = parsed(content, file, "not a safetensors file")
+    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    for name, entry in entries.items():
+        fits = isinstance(entry, dict) and isinstance(entry.get("shape"), list)
+        require(fits, f"{file}: not a safetensors file, its header has no shape for {name}")
+    return entries
+
+
+def parsed(content: bytes, file: Path, reproach: str) -> dict[str, Any]:
+    """Return the JSON object in `content` of `file`; refuse others, with a `reproach`, and names that occur twice."""
+    try:
+        header: object = json.loads(content, object_pairs_hook=lambda pairs: once(pairs, file))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise Refusal(f"{file}: {reproach}, it is not JSON") from error
+    require(isinstance(header, dict), f"{file}: {reproach}, it is no object")
+    assert isinstance(header, dict)
+    return header
+
+
+def once(pairs: list[tuple[str, Any]], file: Path) -> dict[str, Any]:
+    """Return `pairs` as a dict; refuse a name of `file` that occurs twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        require(name not in found, f"{file}: {name} occurs twice")
+        found[name] = value
+    return found
+
+
+def check_entries(headers: dict[Path, Entries], wanted: dict[str, tuple[int, ...]]) -> None:
+    """Refuse `headers` unless their names and shapes are exactly those `wanted`, and all are floats."""
+    found = {name: (file, entry) for file, entries in headers.items() for name, entry in entries.items()}
+    some = next(iter(headers))
+    files = some if len(headers) == 1 else some.parent / INDEX
+    for name in sorted(wanted.keys() ^ found.keys()):
+        where = "is missing" if name in wanted else "is in no part of the model that config.json describes"
+        raise Refusal(f"{files}: {name} {where}")
+    for name, (file, entry) in found.items():
+        shape, dtype = list(wanted[name]), entry.get("dtype")
+        rule = f"{file}: {name} has the shape {entry['shape']}, not {shape} as config.json says"
+        require(entry["shape"] == shape, rule)
+        require(dtype in FLOATS, f"{file}: {name} must be one of {', '.join(FLOATS)}, got {dtype}")

@@ -1,0 +1,157 @@
+"""The cache is written in place, and forgets what no query can look at any more."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from ctxext.attention.infini import Infini
+from ctxext.attention.log_n import LogN
+from ctxext.attention.softmax import Softmax
+from ctxext.mask.causal import past
+from ctxext.mask.document import IntraDocument
+from ctxext.mask.lambda_mask import LambdaMask
+from ctxext.mask.layered import Layered
+from ctxext.mask.sinks import Sinks
+from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.model import cache as module
+from ctxext.model.cache import WHOLE, DecoderCache, Plan, Span, Strip, plan_of, span_of
+from ctxext.model.decoder import Decoder
+from ctxext.model.geometry import DecoderGeometry
+from ctxext.position.alibi import Alibi
+from ctxext.position.dynamic import RopeDynamicNtk
+from ctxext.position.rope import Rope
+from ctxext.position.xpos import XPos
+from ctxext.seams import Reach, View
+
+GEOMETRY = DecoderGeometry(67, 24, 40, 2, 4, 2, 8, True, 1e-5)
+ROPE = Rope(10000.0)
+ROLLING = {
+    "window": (SlidingWindow(12), Softmax()),
+    "window of one": (SlidingWindow(1), Softmax()),
+    "sinks": (Sinks(12, 4), Softmax()),
+    "more sinks than window": (Sinks(3, 20), Softmax()),
+    "lambda": (LambdaMask(12, 3), Softmax()),
+    "narrow layers": (Layered("SC", 6, 12, "linear"), Softmax()),
+    "log n": (SlidingWindow(12), LogN(8)),
+    "log n over sinks": (Sinks(12, 4), LogN(8)),
+}
+
+
+def decoder(position, mask, attention) -> Decoder:
+    """Return a decoder with weights large enough that every method shows, the same in every call."""
+    torch.manual_seed(0)
+    network = Decoder(GEOMETRY, position, mask, attention)
+    draw = torch.Generator().manual_seed(1)
+    for parameter in network.parameters():
+        parameter.data.normal_(mean=float(parameter.dim() < 2), std=0.3, generator=draw)
+    return network.eval()
+
+
+def tokens(length: int, rows: int = 1) -> Tensor:
+    return torch.randint(GEOMETRY.vocab_size, (rows, length), generator=torch.Generator().manual_seed(2))
+
+
+def read(network: Decoder, ids: Tensor, cache: DecoderCache, edges: list[int]) -> Tensor:
+    """Return the hidden states of `ids` read from each of the `edges` to the next."""
+    places = torch.arange(ids.shape[1]).expand(ids.shape)
+    parts = [network.hidden(ids[:, i:j], places[:, i:j], cache=cache) for i, j in pairwise(edges)]
+    return torch.cat(parts, dim=1)
+
+
+@torch.inference_mode()
+def test_a_cache_that_forgets_gives_what_one_that_keeps_all_gives(composition, monkeypatch):
+    monkeypatch.setattr(module, "ROOM", 1)
+    network, ids = decoder(*composition[1:]), tokens(50, rows=2)
+    edges = [0, 3, 4, 5, 22, 23, 41, *range(42, 51)]
+    forgetful, whole = network.new_cache(), DecoderCache()
+    found, expected = read(network, ids, forgetful, edges), read(network, ids, whole, edges)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    rolls = [plan for plan in forgetful.plans if plan.span.before < 49]
+    assert bool(rolls) is (forgetful.nbytes < whole.nbytes)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("mask", "attention"), ROLLING.values(), ids=ROLLING.keys())
+def test_over_thousands_of_tokens_the_outputs_are_the_same_and_the_bytes_stay_as_they_are(mask, attention):
+    network, ids = decoder(ROPE, mask, attention), tokens(2100)
+    edges = [0, 300, *range(301, 1300, 37), *range(1300, 2100), 2100]
+    forgetful, sizes = network.new_cache(), []
+    hook = network.norm.register_forward_hook(lambda *_: sizes.append(forgetful.nbytes))
+    found = read(network, ids, forgetful, edges)
+    hook.remove()
+    torch.testing.assert_close(found, read(network, ids, DecoderCache(), edges), rtol=1e-6, atol=1e-6)
+    assert len(set(sizes[-800:])) == 1
+    assert all(strip.capacity < 120 for layer in forgetful.layers for strip in layer)
+
+
+def test_what_a_mechanism_may_look_at_without_saying_where_is_all_kept():
+    network = decoder(ROPE, Layered("SL", 6, 6, "constant"), Softmax())
+    assert [plan.span for plan in network.new_cache().plans] == [Span(0, 6), WHOLE]
+    assert plan_of(ROPE, SlidingWindow(6), Infini(8).grown(GEOMETRY.sizes, None)) == Plan(WHOLE, is_turned=False)
+
+
+def test_keys_are_turned_before_they_are_kept_where_they_never_turn_again():
+    assert plan_of(ROPE, IntraDocument(), Softmax()) == Plan(WHOLE, is_turned=True)
+    assert plan_of(ROPE, SlidingWindow(6), Softmax()) == Plan(Span(0, 6), is_turned=True)
+    assert not plan_of(ROPE, Sinks(12, 4), Softmax()).is_turned
+    assert not plan_of(RopeDynamicNtk(10000.0, 4.0, 16), IntraDocument(), Softmax()).is_turned
+    assert not plan_of(XPos(10000.0, 512.0), IntraDocument(), Softmax()).is_turned
+    assert not plan_of(Alibi(), IntraDocument(), Softmax()).is_turned
+
+
+def spanned(*reaches: Reach) -> Span:
+    return span_of([View(past, reach) for reach in reaches])
+
+
+def test_the_span_holds_all_that_a_view_can_reach():
+    head = Reach("head", 4, beyond=12)
+    assert spanned(Reach("band", 12), head) == Span(4, 12)
+    assert spanned(Reach("band", 5), head, Reach("band", 9, beyond=2)) == Span(4, 12)
+    assert spanned(Reach("band", 5), Reach(beyond=9)) == WHOLE
+    assert Span(4, 12).before == 15
+
+
+@pytest.mark.parametrize("sizes", [[1] * 500, [200, *[1] * 300], [3, 100, 40, *[1] * 100, 300, 1, 1]])
+def test_a_strip_keeps_the_first_tokens_and_the_last_in_order(sizes):
+    strip, numbers, seen = Strip(Span(3, 10), 2), torch.arange(1000.0), 0
+    for size in sizes:
+        kept = strip.append(numbers[None, None, seen : seen + size, None])[0, 0, :, 0].int().tolist()
+        seen += size
+        last = range(max(seen - size - 9, 0), seen)
+        assert kept == sorted(set(kept))
+        assert {*range(min(3, seen)), *last} <= set(kept)
+        assert kept[-len(last) :] == list(last)
+    assert len(kept) <= 3 + 9 + max(module.ROOM, *sizes[-100:])
+
+
+def test_growing_by_a_token_moves_what_is_there_seldom():
+    strip, buffers = Strip(WHOLE, 1), set()
+    for number in range(5000):
+        strip.append(torch.full((1, 1), number))
+        buffers.add(strip.buffer.data_ptr())
+    assert len(buffers) < 10
+    assert torch.equal(strip.kept[0], torch.arange(5000))
+
+
+def test_what_was_read_in_inference_mode_can_be_gone_on_with_outside_of_it():
+    network, ids = decoder(ROPE, Sinks(12, 4), Softmax()), tokens(30)
+    places, cache = torch.arange(30)[None], network.new_cache()
+    with torch.inference_mode():
+        network.hidden(ids[:, :20], places[:, :20], cache=cache)
+        copy = cache.repeat(1)
+    for kept in (cache, copy):
+        network.hidden(ids[:, 20:], places[:, 20:], cache=kept)
+    assert cache.size == copy.size == 30
+
+
+def test_a_repeated_cache_that_forgot_goes_on_as_its_row(monkeypatch):
+    monkeypatch.setattr(module, "ROOM", 1)
+    network, ids = decoder(ROPE, Sinks(12, 4), Softmax()), tokens(80)
+    places = torch.arange(80)[None]
+    cache = network.new_cache()
+    read(network, ids[:, :60], cache, [0, 30, *range(31, 61)])
+    twice = network.hidden(ids[:, 60:].repeat(2, 1), places[:, 60:].repeat(2, 1), cache=cache.repeat(2))
+    alone = network.hidden(ids[:, 60:], places[:, 60:], cache=cache)
+    torch.testing.assert_close(twice, alone.expand_as(twice))
