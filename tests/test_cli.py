@@ -7,12 +7,14 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from omegaconf import OmegaConf
 
 from ctxext import cli
 from ctxext.config.schema import Run
+from ctxext.formats.bases import located
 from ctxext.refusal import Refusal
 
 Ran = list[tuple[Run, Path]]
@@ -71,7 +73,7 @@ WRONG = [
     ("seed=[", "'seed=[' can't be read as KEY=VALUE"),
     ("seed=1,2", "seed=1,2: several values are a sweep; add -m"),
     ("name=${nme}", "name: Interpolation key 'nme' not found"),
-    ("run=outputs/x", "run=outputs/x is of eval and export"),
+    ("run=outputs/x", "run=outputs/x is of eval, export and generate"),
     ("--foo", "unrecognized arguments: --foo"),
     ("--cfg jub", "invalid choice: 'jub'"),
     ("--experimental-rerun config.pickle", "would load a pickle"),
@@ -311,16 +313,14 @@ def test_an_evaluation_of_a_run_changes_only_what_was_typed(typed: Callable[...,
 
 
 def test_a_folder_of_hugging_face_is_a_base_to_evaluate(typed: Callable[..., int], ran: Ran, tmp_path: Path) -> None:
-    (tmp_path / "hf").mkdir()
-    (tmp_path / "hf" / "config.json").write_text("{}", encoding="utf-8")
+    copytree(located("pkg://tiny"), tmp_path / "hf")
     assert typed("eval", "run=hf", "+method=yarn") == 0
     assert (ran[0][0].run, ran[0][0].base.path, ran[0][0].name) == ("", "hf", "yarn")
 
 
-def test_an_export_is_of_a_run(typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
-    assert typed("export") == 2
-    assert "export needs run=PATH" in capsys.readouterr().err
-    assert not ran
+def test_an_export_without_a_run_is_of_the_base_and_trains_nothing(typed: Callable[..., int], ran: Ran) -> None:
+    assert typed("export", "+method=yarn") == 0
+    assert (ran[0][0].run, ran[0][0].base.path, ran[0][0].trainer.steps) == ("", "pkg://tiny", 0)
 
 
 def test_a_missing_run_is_refused_with_the_nearest(
@@ -351,7 +351,7 @@ def test_a_search_takes_longrope_where_nothing_else_is_chosen(
     ("line", "offered"),
     [
         ("ctxext tr", ["train"]),
-        ("ctxext ", ["train", "eval", "export", "prepare", "check", "search", "ls"]),
+        ("ctxext ", ["train", "eval", "export", "generate", "prepare", "check", "search", "ls"]),
         ("ctxext train position=ya", ["position=yarn"]),
         ("ctxext eval trainer.st", ["trainer.steps="]),
     ],

@@ -24,6 +24,7 @@ COVERED = {
     "model/block.py": "model/test_decoder.py",
     "model/bodies.py": "model/test_families.py",
     "proving/finding.py": "proving/test_suite.py",
+    "proving/turning.py": "proving/test_formulas.py",
     "reporting/blocks.py": "reporting/test_table.py",
     "reporting/events.py": "reporting/test_journal.py",
     "reporting/measured.py": "reporting/test_table.py",

@@ -60,7 +60,8 @@ def check(run: Run, folder: Path) -> None:
         )
         journal.table(proof.mask_pictures(masks, scale))
         costs = costs_of(run, examined)
-        lines = [*sums(examined), *trained_in(run, examined, data)]
+        foretelling = trained_in(run, examined, data)  # first, since an adapter leaves most weights as they are
+        lines = [*sums(examined), *foretelling]
         journal.table(proof.cost_table(costs, f"forward, by visible pairs; {in_training(examined)}", lines))
         save(folder / FILE, run, findings, masks, costs)
         journal.table(proof.first_row(*opening(run, data)))

@@ -86,6 +86,7 @@ def facts(run: Run, command: str, data: Prepared) -> Row:
         **{slot: repr(getattr(run, slot)) for slot in SEAMS},
         "steps": run.trainer.steps,
         "trained_tokens": trained,
+        "adapter": run.trainer.adapter,
         "versions": versions | {"ctxext": __version__, "python": platform.python_version()},
         "data": {"source": type(run.dataset).__name__, "digest": data.digest, "tokens": kept},
     }

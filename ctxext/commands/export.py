@@ -20,6 +20,8 @@ def export(run: Run, folder: Path) -> None:
     refused.
     """
     with Journal(folder, run.name) as journal:
+        if not run.run:
+            journal.say(f"no run=PATH: the weights of base.path={run.base.path} are written, untrained")
         network, tokenizer, companions = saved_network(run, journal)
         file = Path(run.run) / RESULTS
         results = Results.load(file) if run.run and file.is_file() else None

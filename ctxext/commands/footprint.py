@@ -31,7 +31,7 @@ def foretold(forecast: Forecast) -> str:
 
 
 def reached(forecast: Forecast, before: int, network: Any) -> str:
-    """Return what training `network` took at its peak, beside its `forecast`, where `before` was the peak until then."""
+    """Return what training `network` took at its peak beside its `forecast`; `before` was the peak until then."""
     after = memory.peak(network.unembedding[0].device)
     took = f"no more than the {in_bytes(before)} of what came before" if after == before else in_bytes(after)
     return f"{took} at the peak of training, {in_bytes(forecast.peak)} predicted"

@@ -157,7 +157,6 @@ def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictC
     prompted = command != "generate" or config.prompt != ""
     require(prompted, "generate needs prompt=TEXT, the text to go on from; prompt=- reads it from stdin")
     if not earlier:
-        require(command != "export", "export needs run=PATH, the folder of the run whose checkpoint it writes")
         return adopted(untrained(command, config), overrides)
     takers = f"{', '.join(OF_A_RUN[:-1])} and {OF_A_RUN[-1]}"
     require(

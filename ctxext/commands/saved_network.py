@@ -57,7 +57,7 @@ def weights_of(run: Run, folder: Path, journal: Journal) -> Any:
 
 
 def blank(run: Run) -> Any:
-    """Return the network into which a checkpoint of `run` is loaded: with its base's weights if that leaves them out."""
+    """Return the network that a checkpoint of `run` is loaded into: its base, where the checkpoint leaves that out."""
     if run.trainer.adapter != WITHOUT and run.base.path:
         return read_through(read_base(run), run)
     return run.model.build(run.position, run.mask, run.attention)

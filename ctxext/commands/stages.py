@@ -47,7 +47,7 @@ STAGES = {
         ),
     ),
     "eval": Stage(
-        "evaluate a run or a Hugging Face folder; any method, no training",
+        "evaluate a run, a Hugging Face folder or a .gguf file; any method, no training",
         "ctxext.commands.evaluate:evaluate",
         (
             "ctxext eval +method=yarn dataset=stdlib",
@@ -56,11 +56,11 @@ STAGES = {
         ),
     ),
     "export": Stage(
-        "write the checkpoint of a run as Hugging Face files, reload it, compare logits",
+        "write a run, or a base read through a method, as Hugging Face and GGUF files; compare logits",
         "ctxext.commands.export:export",
         (
             "ctxext export run=outputs/yarn/2030-01-31_12-00-00",
-            "ctxext export run=outputs/sweeps/2030-01-31_12-00-00/1_yarn_1024",
+            "ctxext export +method=yarn export.format=[hf,gguf]",
             "ctxext export -m run=outputs/yarn/2030-01-31_12-00-00,outputs/rope_ntk/2030-01-31_13-00-00",
         ),
     ),

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from ctxext.proving.finding import Finding, absent
-from ctxext.proving.formulas import Turning, in_body, turning
+from ctxext.proving.formulas import in_body, turning
+from ctxext.proving.turning import Turning
 from ctxext.proving.specimen import Specimen
 from ctxext.seams import Places, Position
 

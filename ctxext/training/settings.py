@@ -39,7 +39,7 @@ class Trainer:
     max_position: int = 0
     adapter: str = WITHOUT
     lora_rank: int = 8
-    lora_alpha: float = 16.0
+    lora_alpha: int = 16
     lora_dropout: float = 0.0
     lora_targets: list[str] = field(default_factory=lambda: [*PROJECTIONS])
     lora_trained: list[str] = field(default_factory=lambda: [*BESIDE])

@@ -1,6 +1,7 @@
 """`ctxext check`, for every overlay, and the part of it that comes before training."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -225,3 +226,19 @@ def test_fresh_weights_are_those_of_the_seed_and_of_the_base_without_the_method(
     assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))
     assert isinstance(one.geometry, DecoderGeometry)
     assert type(one.position).__name__ == "Rope"
+
+
+def test_the_memory_of_training_is_foretold_with_the_adapter_and_only_where_there_is_training(
+    tmp_path: Path, built: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "+method=yarn", "model.vocab_size=300", "dataset=recall", "dataset.count=60", f"cache={tmp_path}"
+    said = {}
+    for word in ("trainer.steps=1", "trainer.adapter=lora", "trainer.steps=0"):
+        check(built(*SMALL, *LENGTHS, *GEOMETRY, *words, word), tmp_path)
+        said[word] = " ".join(capsys.readouterr().out.split())
+
+    added = {word: re.search(r"gradients and AdamW add ([\d.]+ .?B) in training", said[word]) for word in said}
+    assert f"+ {added['trainer.steps=1'][1]} gradients and AdamW +" in said["trainer.steps=1"]
+    assert f"+ {added['trainer.adapter=lora'][1]} gradients and AdamW +" in said["trainer.adapter=lora"]
+    assert added["trainer.steps=1"][1] != added["trainer.adapter=lora"][1]
+    assert "predicted at the peak of training" not in said["trainer.steps=0"]

@@ -166,3 +166,18 @@ def test_drawn_positions_are_trained_with_and_said(
     assert 32 <= max(int(positions.max()) for positions in seen) < 64
     assert not torch.equal(seen[0], seen[1])
     assert ", at positions drawn below 64\n" in capsys.readouterr().out
+
+
+def test_settings_of_an_adapter_count_only_with_one_and_recomputing_never(
+    tiny: Callable[..., Run], tmp_path: Path
+) -> None:
+    plain, data = tiny(), prepared(tiny(), Journal(tmp_path, "a"))
+    spared = dataclasses.replace(plain.trainer, gradient_checkpointing=True, lora_rank=3)
+    adapted = tiny("trainer.adapter=lora")
+    known = identity_of(plain, data)
+
+    assert identity_of(dataclasses.replace(plain, trainer=spared), data) == known
+    added = identity_of(adapted, data).keys() - known.keys()
+    assert added == {"trainer.adapter"} | {
+        f"trainer.{name}" for name in vars(plain.trainer) if name.startswith("lora_")
+    }

@@ -116,8 +116,7 @@ def test_only_commands_without_training_take_an_earlier_run(
         with pytest.raises(Refusal, match=rf"is of eval, export and generate; {command} takes base\.path"):
             settled(command, now, [])
     assert settled("eval", now, []).seed == settled("export", now, []).seed == 3
-    with pytest.raises(Refusal, match="export needs run=PATH"):
-        settled("export", composed(), [])
+    assert settled("export", composed(), []).trainer.steps == 0
 
 
 @pytest.mark.parametrize("command", ["eval", "export", "generate"])
@@ -125,7 +124,7 @@ def test_a_hugging_face_folder_is_taken_as_the_base(
     command: str, composed: Callable[..., DictConfig], tmp_path: Path
 ) -> None:
     copytree(located("pkg://tiny"), tmp_path / "other")
-    typed = composed(f"run='{tmp_path / 'other'}'")
+    typed = composed(f"run='{tmp_path / 'other'}'", "prompt=hello")
     found = settled(command, typed, [])
     assert (found.run, found.base.path) == ("", str(tmp_path / "other"))
     assert typed.run == str(tmp_path / "other")

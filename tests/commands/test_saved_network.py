@@ -1,6 +1,7 @@
 """What a run left, read back through its own composition or another."""
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 
 from ctxext.commands.foundation import prepared
 from ctxext.commands.saved_network import saved_network
+from ctxext.commands.train import train
 from ctxext.config.schema import Run
 from ctxext.formats.companions import plain_companions
 from ctxext.formats.huggingface.writing import write
@@ -64,3 +66,52 @@ def test_an_untrained_run_of_a_base_is_the_base_read_through_the_method(
     trained = tiny(f"base.path={tmp_path / 'base'}", "base.steps=0", "+method=rope_interp")
     with pytest.raises(Refusal, match="it holds no checkpoint that can be loaded"):
         saved_network(dataclasses.replace(trained, run=str(tmp_path / "run")), journal)
+
+
+ADAPTED = (
+    "trainer.adapter=lora",
+    "trainer.lora_rank=4",
+    "trainer.learning_rate=0.01",
+    "evaluation.subjects=[extended]",
+)
+
+
+def test_an_adapter_comes_back_merged_where_its_base_was_trained_here(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    run = tiny(*ADAPTED, "export.format=[hf]", "+method=rope_interp", "evaluation.lengths=[32,64]")
+    train(run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "cache")  # the checkpoint is enough
+
+    network, _, _ = saved_network(dataclasses.replace(run, run=str(tmp_path / "run")), Journal(tmp_path, "a"))
+
+    exported = load_file(tmp_path / "run" / "export" / "hf" / "model.safetensors")
+    held = {
+        name if name.startswith("lm_head") else f"model.{name}": part for name, part in network.state_dict().items()
+    }
+    assert held.keys() == exported.keys()
+    assert all(torch.equal(held[name], tensor) for name, tensor in exported.items())
+
+
+def test_an_adapter_comes_back_with_its_base_and_with_no_other(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    plain, journal = tiny(), Journal(tmp_path, "a")
+    tokenizer = prepared(plain, journal).tokenizer
+    torch.manual_seed(0)
+    base = plain.model.build(plain.position, plain.mask, plain.attention)
+    write(tmp_path / "base", base, tokenizer, plain_companions(tokenizer), 32)
+    words = *ADAPTED, f"base.path={tmp_path / 'base'}", "base.steps=0", "+method=rope_interp", "export.format=[hf]"
+    run = tiny(*words, "evaluation.lengths=[32,64]")
+    train(run, tmp_path / "run")
+    again = dataclasses.replace(run, run=str(tmp_path / "run"))
+    saved = load_file(tmp_path / "run" / "checkpoints" / "step-00000004" / "model.safetensors")
+
+    network, _, _ = saved_network(again, journal)
+    elsewhere, _, _ = saved_network(dataclasses.replace(again, position=RopeNtk(10000.0, 2.0)), journal)
+
+    assert not any("base_layer" in name for name in saved), "the base is not kept twice"
+    exported = load_file(tmp_path / "run" / "export" / "hf" / "model.safetensors")
+    assert all(torch.equal(part, exported[f"model.{name}"]) for name, part in network.state_dict().items())
+    assert all(torch.equal(part, network.state_dict()[name]) for name, part in elsewhere.state_dict().items())
+    base.layers[1].mlp.up_proj.weight.data[0, 0] += 1
+    shutil.rmtree(tmp_path / "base")
+    write(tmp_path / "base", base, tokenizer, plain_companions(tokenizer), 32)
+    with pytest.raises(Refusal, match="trained beside another base; name the base that the run started from"):
+        saved_network(again, journal)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
@@ -278,3 +279,78 @@ def test_a_base_that_ends_with_its_table_is_left_out_beyond_it_and_shown_so(
     out = capsys.readouterr().out
     assert "[1] base by_length at 128: its positions end at 64 tokens" in out
     assert re.search(r"extended - base .*\u2013 \[1\]", out)
+
+
+LORA = ("trainer.adapter=lora", "trainer.lora_rank=4", "+method=rope_interp", *SHORT, "trainer.learning_rate=0.01")
+
+
+def test_an_adapter_is_trained_merged_and_exported_with_what_was_trained_beside_it(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(tiny(*LORA, "export.format=[hf]", "evaluation.subjects=[base,zero_shot,extended]"), tmp_path / "run")
+    said = " ".join(capsys.readouterr().out.split())
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    nll = {row["subject"]: row["nll"] for row in results["by_length"] if row["length"] == 64}
+    exported = load_file(tmp_path / "run" / "export" / "hf" / "model.safetensors")
+    saved = load_file(tmp_path / "run" / "checkpoints" / "step-00000004" / "model.safetensors")
+
+    assert nll["extended"] < nll["zero_shot"]
+    assert results["export"]["label"] == "exact"
+    assert re.search(r"lora of rank 4: [\d,]+ of [\d,]+ weights are trained", said)
+    assert re.search(r"memory \S+ [kMG]?B predicted at the peak of training: .* held before it", said)
+    assert re.search(r"at the peak of training, \S+ [kMG]?B predicted", said)
+    assert re.search(r"merged: the logits differ from the adapter's by \S+ of their scale", said)
+    assert torch.equal(exported["model.embed_tokens.weight"], saved["embed_tokens.weight"])
+    assert torch.equal(exported["model.norm.weight"], saved["norm.weight"])
+    assert not any("lora" in name or "base_layer" in name for name in exported)
+    second, first = (saved[f"layers.0.self_attn.q_proj.lora_{letter}.default.weight"] for letter in "BA")
+    frozen = saved["layers.0.self_attn.q_proj.base_layer.weight"]  # a base trained here is kept in the checkpoint
+    torch.testing.assert_close(exported["model.layers.0.self_attn.q_proj.weight"], frozen + second @ first * 4)
+
+
+def test_the_base_and_truncated_measured_beside_an_adapter_are_those_of_full_training(
+    tiny: Callable[..., Run], tmp_path: Path
+) -> None:
+    shown = "evaluation.subjects=[base,truncated,zero_shot,extended]"
+    for name, words in (("full", ("+method=rope_interp", *SHORT)), ("adapter", LORA)):
+        train(dataclasses.replace(tiny(*words, shown), cache=str(tmp_path / name / "cache")), tmp_path / name)
+    full, adapter = (
+        {(row["subject"], row["length"]): row["nll"] for row in numbers(tmp_path / name)["by_length"]}
+        for name in ("full", "adapter")
+    )
+
+    untrained = [key for key in full if key[0] != "extended"]
+    assert len(untrained) == 6
+    assert {key: full[key] for key in untrained} == {key: adapter[key] for key in untrained}
+    assert full["extended", 64] != adapter["extended", 64]
+    folders = [
+        sorted(path.name for path in (tmp_path / name / "cache" / "bases").iterdir()) for name in ("full", "adapter")
+    ]
+    assert folders[0] == folders[1], "the base is trained in full, and found again"
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_an_interrupted_adapter_goes_on_bit_for_bit(
+    step: int, tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny(*LORA, "trainer.lora_dropout=0.2", "trainer.gradient_checkpointing=true")
+    train(run, tmp_path / "straight")
+    log_step = Journal.log_step
+
+    def log_and_signal(journal: Journal, row: dict[str, Any]) -> None:
+        log_step(journal, row)
+        if row["step"] == step:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Journal, "log_step", log_and_signal)
+    with pytest.raises(SystemExit):
+        train(run, tmp_path / "cut")
+    monkeypatch.undo()
+    train(run, tmp_path / "cut")
+
+    assert metrics(tmp_path / "cut") == metrics(tmp_path / "straight")
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "straight")
+    for file in ("model.safetensors", "optimizer.safetensors"):
+        mine, theirs = (load_file(tmp_path / name / "checkpoints/step-00000004" / file) for name in ("cut", "straight"))
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[key], theirs[key]) for key in mine)

@@ -32,7 +32,9 @@ LENGTH = TARGET - 16  # room for an answer
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 has_transformers = all(importlib.util.find_spec(name) for name in ("fastapi", "openai", "transformers", "uvicorn"))
+transformers = pytest.mark.skipif(not has_transformers, reason="needs what `pip install ctxext[serve]` installs")
 has_llama = shutil.which("llama-server") is not None or "LLAMA_CPP_PYTHON" in os.environ
+llama = pytest.mark.skipif(not has_llama, reason="needs llama-server, or LLAMA_CPP_PYTHON=interpreter")
 
 
 def loaded() -> ModuleType:
@@ -106,19 +108,7 @@ def interviewed(export: Path) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(
-            "hf",
-            marks=pytest.mark.skipif(not has_transformers, reason="needs what `pip install ctxext[serve]` installs"),
-        ),
-        pytest.param(
-            "gguf",
-            marks=pytest.mark.skipif(not has_llama, reason="needs llama-server, or LLAMA_CPP_PYTHON=interpreter"),
-        ),
-    ],
-)
+@pytest.mark.parametrize("kind", [pytest.param("hf", marks=transformers), pytest.param("gguf", marks=llama)])
 def test_a_server_answers_beyond_the_trained_length_what_this_program_does(kind: str, tmp_path: Path) -> None:
     tokenizer = open_base("pkg://tiny").tokenizer()
     asked = questions(QUESTIONS, LENGTH, lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids))

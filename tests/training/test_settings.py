@@ -27,6 +27,17 @@ GOOD = Trainer(8, 96, 1, 0.01, 0.1, 2, 0.1, 0.9, 0.95, 1.0, 3, 2, "auto", "fp32"
         ("precision", "fp16", "trainer.precision must be one of auto, fp32, bf16, got 'fp16'"),
         ("positions", "po_se", "trainer.positions must be one of as_laid, pose, randomized, got 'po_se'"),
         ("max_position", -1, "trainer.max_position must be at least 0, got -1"),
+        ("adapter", "dora", "trainer.adapter must be one of none, lora, got 'dora'"),
+        ("lora_rank", 0, "trainer.lora_rank must be above 0, got 0"),
+        ("lora_alpha", -1, "trainer.lora_alpha must be above 0, got -1"),
+        ("lora_dropout", 1.0, "trainer.lora_dropout must be from 0 to below 1, got 1.0"),
+        ("lora_plus_ratio", 0.5, "trainer.lora_plus_ratio must be at least 1, got 0.5"),
+        ("lora_targets", [], "trainer.lora_targets is empty; name a projection, or use trainer.adapter=none"),
+        (
+            "lora_trained",
+            ["norm"],
+            "trainer.lora_trained may hold embeddings and norms, got 'norm'; did you mean 'norms'?",
+        ),
     ],
 )
 def test_a_value_out_of_range_is_refused_in_a_sentence(key: str, value: Any, sentence: str) -> None:

@@ -14,16 +14,31 @@ from ctxext.refusal import Refusal
 from ctxext.training.settings import Trainer
 
 ILLEGAL = [
-    ("trainer.lora_rank=16", "trainer.lora_rank=16 could have no effect with trainer.adapter=none; add trainer.adapter=lora"),
+    (
+        "trainer.lora_rank=16",
+        "trainer.lora_rank=16 could have no effect with trainer.adapter=none; add trainer.adapter=lora",
+    ),
     ("trainer.lora_targets=[q_proj]", "could have no effect with trainer.adapter=none"),
     ("trainer.lora_trained=[norms]", "could have no effect with trainer.adapter=none"),
     ("trainer.lora_plus_ratio=16", "could have no effect with trainer.adapter=none"),
     ("trainer.adapter=lora trainer.steps=0", "trainer.adapter=lora could have no effect, since trainer.steps=0 trains"),
-    ("trainer.adapter=lora trainer.lora_targets=[q_prj]", "no 'q_prj', only down_proj, gate_proj, k_proj, o_proj, q_proj"),
+    (
+        "trainer.adapter=lora trainer.lora_targets=[q_prj]",
+        "no 'q_prj', only down_proj, gate_proj, k_proj, o_proj, q_proj",
+    ),
     ("trainer.adapter=lora trainer.lora_targets=[q_prj]", "; did you mean 'q_proj'?"),
-    ("trainer.adapter=lora model=vanilla base=none trainer.lora_targets=[up_proj]", "the model has no 'up_proj', only k_proj"),
-    ("trainer.adapter=lora model=lstm base=none", "model=lstm has no blocks that trainer.adapter=lora could be attached to"),
-    ("trainer.gradient_checkpointing=true model=lstm base=none", "model=lstm has no blocks that trainer.gradient_check"),
+    (
+        "trainer.adapter=lora model=vanilla base=none trainer.lora_targets=[up_proj]",
+        "the model has no 'up_proj', only k_proj",
+    ),
+    (
+        "trainer.adapter=lora model=lstm base=none",
+        "model=lstm has no blocks that trainer.adapter=lora could be attached to",
+    ),
+    (
+        "trainer.gradient_checkpointing=true model=lstm base=none",
+        "model=lstm has no blocks that trainer.gradient_check",
+    ),
     ("trainer.adapter=lora trainer.lora_trained=[norm]", "embeddings and norms, got 'norm'; did you mean 'norms'?"),
 ]
 
@@ -63,7 +78,9 @@ def test_a_missing_peft_is_said_before_anything_starts(
 
 def test_the_defaults_of_the_class_are_those_of_the_option(composed: Callable[..., DictConfig]) -> None:
     trainer, made = composed().trainer, plain()
-    held = {field.name for field in fields(Trainer) if field.default is not MISSING or field.default_factory is not MISSING}
+    held = {
+        field.name for field in fields(Trainer) if field.default is not MISSING or field.default_factory is not MISSING
+    }
 
     assert set(adapting()) <= held
     assert {name: trainer[name] for name in adapting()} == {name: getattr(made, name) for name in adapting()}
