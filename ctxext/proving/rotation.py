@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ctxext.proving.finding import Finding, absent
 from ctxext.proving.formulas import in_body, turning
-from ctxext.proving.turning import Turning
 from ctxext.proving.specimen import Specimen
+from ctxext.proving.turning import Turning
 from ctxext.seams import Places, Position
 
 Turn = Callable[[Tensor, Places], Tensor]
