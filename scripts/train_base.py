@@ -23,7 +23,7 @@ from ctxext.evaluation.language import drawn_end
 from ctxext.evaluation.measure import Measurement, common_ground, measure
 from ctxext.evaluation.reader import WholeReader
 from ctxext.evaluation.settings import Evaluation
-from ctxext.formats.huggingface.writing import write
+from ctxext.formats.huggingface.writing.folder import write
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope

@@ -21,7 +21,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.config.folders import GROUPS, SLOTS, option_files, options, targets
 from ctxext.config.schema import Run
 from ctxext.data.sources import Source
-from ctxext.formats.huggingface.homes import NotExportable, home
+from ctxext.formats.huggingface.writing.homes import NotExportable, home
 from ctxext.mask.document import IntraDocument
 from ctxext.model.families import Gemma
 from ctxext.model.geometry import DecoderGeometry

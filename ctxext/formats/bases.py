@@ -55,10 +55,10 @@ def open_base(path: str) -> BaseFiles:
     """Return the files of `base.path`: pkg://NAME is shipped with the package, package://MODULE/FILE with another."""
     place = located(path)
     if place.suffix == GGUF:
-        from ctxext.formats.gguf.reading import GgufBase
+        from ctxext.formats.gguf.reading.file import GgufBase
 
         return GgufBase(place)
-    from ctxext.formats.huggingface.reading import HuggingFaceBase
+    from ctxext.formats.huggingface.reading.folder import HuggingFaceBase
 
     return HuggingFaceBase(place)
 

@@ -10,9 +10,9 @@ from tokenizers import Tokenizer
 
 from ctxext.formats.companions import Companions
 from ctxext.formats.deployment import commands
-from ctxext.formats.huggingface.reasons import NotExportable, unhoused
 from ctxext.formats.huggingface.verification import UnreadableFiles, compared, is_reader_installed, reader_name
-from ctxext.formats.huggingface.writing import write
+from ctxext.formats.huggingface.writing.folder import write
+from ctxext.formats.huggingface.writing.reasons import NotExportable, unhoused
 from ctxext.model.decoder import Decoder
 
 EXACT = 1e-5

@@ -11,7 +11,7 @@ from ctxext.commands.foundation import device_of, prepared, read_base, untouched
 from ctxext.commands.train import train
 from ctxext.config.schema import Run
 from ctxext.formats.companions import plain_companions
-from ctxext.formats.huggingface.writing import write
+from ctxext.formats.huggingface.writing.folder import write
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
 from ctxext.training.lock import lock

@@ -15,7 +15,7 @@ from ctxext.commands.saved_network import saved_network
 from ctxext.commands.train import train
 from ctxext.config.schema import Run
 from ctxext.formats.companions import plain_companions
-from ctxext.formats.huggingface.writing import write
+from ctxext.formats.huggingface.writing.folder import write
 from ctxext.position.rope import RopeInterp, RopeNtk
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal

@@ -8,7 +8,7 @@ import pytest
 
 from ctxext.formats import bases
 from ctxext.formats.bases import downloaded, located, open_base
-from ctxext.formats.huggingface.reading import HuggingFaceBase
+from ctxext.formats.huggingface.reading.folder import HuggingFaceBase
 from ctxext.refusal import Refusal
 
 

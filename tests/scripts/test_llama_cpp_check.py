@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from ctxext.attention.softmax import Softmax
 from ctxext.data.tokenizer import train_tokenizer
 from ctxext.formats.companions import plain_companions
-from ctxext.formats.gguf.writing import write
+from ctxext.formats.gguf.writing.file import write
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Yarn

@@ -19,7 +19,7 @@ import torch
 from ctxext.attention.softmax import Softmax
 from ctxext.formats.bases import open_base
 from ctxext.formats.gguf.export import export_gguf
-from ctxext.formats.huggingface.writing import write
+from ctxext.formats.huggingface.writing.folder import write
 from ctxext.mask.document import IntraDocument
 from ctxext.position.rope import Rope, Yarn
 from ctxext.refusal import Refusal

@@ -12,9 +12,8 @@ from tokenizers import Tokenizer
 from ctxext.formats.bases import open_base
 from ctxext.formats.companions import Companions
 from ctxext.formats.deployment import file_commands
-from ctxext.formats.gguf.homes import check_body
-from ctxext.formats.gguf.writing import write
-from ctxext.formats.huggingface.reasons import NotExportable
+from ctxext.formats.gguf.writing.file import write
+from ctxext.formats.gguf.writing.homes import check_body
 from ctxext.formats.huggingface.verification import (
     ROWS,
     Text,
@@ -24,6 +23,7 @@ from ctxext.formats.huggingface.verification import (
     on_the_cpu,
     random_tokens,
 )
+from ctxext.formats.huggingface.writing.reasons import NotExportable
 from ctxext.model.decoder import Decoder
 from ctxext.position.longrope import LongRope
 

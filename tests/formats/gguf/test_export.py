@@ -132,7 +132,9 @@ def test_a_file_that_says_another_model_is_not_kept(
 ) -> None:
     assert exported(decoder_of(YARN))["label"] == "exact"
     kept = (tmp_path / "export" / "model.gguf").read_bytes()
-    monkeypatch.setattr("ctxext.formats.gguf.homes.attention_factor", lambda *anything: {"scaling.attn_factor": 1.14})
+    monkeypatch.setattr(
+        "ctxext.formats.gguf.writing.homes.attention_factor", lambda *anything: {"scaling.attn_factor": 1.14}
+    )
 
     label = exported(decoder_of(YARN))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ctxext.formats.huggingface.reading import HuggingFaceBase
+from ctxext.formats.huggingface.reading.folder import HuggingFaceBase
 
 TRAINED = 32
 SIZES: dict[str, Any] = {

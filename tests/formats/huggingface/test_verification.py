@@ -20,7 +20,7 @@ from ctxext.formats.huggingface.verification import (
     on_the_cpu,
     reader,
 )
-from ctxext.formats.huggingface.writing import write
+from ctxext.formats.huggingface.writing.folder import write
 from ctxext.mask.layered import Layered
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.decoder import Decoder

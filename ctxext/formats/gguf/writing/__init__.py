@@ -1,0 +1,1 @@
+"""A network as a GGUF file: from our words to its header and tensors."""

@@ -1,0 +1,1 @@
+"""A network as a Hugging Face folder: from our words to its files."""

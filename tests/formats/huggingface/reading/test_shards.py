@@ -1,0 +1,163 @@
+"""Files of weights, one or several: hostile headers and indices are refused before a tensor is read."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from ctxext.formats.huggingface.reading.folder import HuggingFaceBase
+from ctxext.formats.huggingface.reading.shards import read_headers
+from ctxext.refusal import Refusal
+
+INDEX = "model.safetensors.index.json"
+NORM = "model.norm.weight"
+
+
+@pytest.fixture
+def folder(folder_of: Callable[..., Path]) -> Path:
+    """A Llama of transformers in three shards."""
+    from transformers import AutoModelForCausalLM
+
+    whole = folder_of("llama")
+    model = AutoModelForCausalLM.from_pretrained(whole, dtype=torch.float32)
+    shards = whole.with_name("shards")
+    model.save_pretrained(shards, max_shard_size="60KB")
+    assert len(list(shards.glob("model-*.safetensors"))) == 3
+    return shards
+
+
+def change_index(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    content = json.loads((folder / INDEX).read_text())
+    change(content["weight_map"])
+    (folder / INDEX).write_text(json.dumps(content))
+
+
+def shard_of(folder: Path, name: str) -> Path:
+    return folder / str(json.loads((folder / INDEX).read_text())["weight_map"][name])
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(Refusal) as caught:
+        HuggingFaceBase(folder).weights()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_shards_hold_the_same_as_one_file(folder: Path) -> None:
+    one, several = (HuggingFaceBase(place).weights() for place in (folder.with_name("model"), folder))
+    assert one.keys() == several.keys()
+    assert all(torch.equal(one[name], several[name]) for name in one)
+
+
+def test_one_file_is_taken_where_both_are_there(folder: Path) -> None:
+    save_file(load_file(folder.with_name("model") / "model.safetensors"), folder / "model.safetensors")
+    assert list(read_headers(folder)) == [folder / "model.safetensors"]
+
+
+def test_a_missing_shard_is_refused_with_the_file_that_names_it(folder: Path) -> None:
+    gone = shard_of(folder, NORM)
+    gone.unlink()
+    assert refusal(folder) == f"{gone}: no such file, but {folder / INDEX} names it; copy it there too"
+
+
+def test_a_truncated_shard_is_refused(folder: Path) -> None:
+    shard = shard_of(folder, NORM)
+    shard.write_bytes(shard.read_bytes()[:-10])
+    assert refusal(folder).startswith(f"{shard}: not a whole safetensors file")
+
+
+def test_a_tensor_that_the_shard_lacks_is_refused(folder: Path) -> None:
+    shard = shard_of(folder, NORM)
+    tensors = load_file(shard)
+    save_file({name: tensor for name, tensor in tensors.items() if name != NORM}, shard)
+    assert refusal(folder) == f"{shard}: {NORM} is not in it, but {INDEX} says so"
+
+
+def test_a_tensor_that_lies_in_two_shards_is_refused(folder: Path) -> None:
+    other = next(file for file in sorted(folder.glob("model-*")) if file != shard_of(folder, NORM))
+    save_file(load_file(other) | {NORM: torch.zeros(32)}, other)
+    assert refusal(folder) == f"{other}: {NORM} is in it, but not where {INDEX} says so"
+
+
+def test_a_tensor_that_the_index_lacks_is_refused(folder: Path) -> None:
+    shard = shard_of(folder, NORM)
+    change_index(folder, lambda names: names.pop(NORM))
+    assert refusal(folder) == f"{shard}: {NORM} is in it, but not where {INDEX} says so"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../model/model.safetensors",
+        "/etc/passwd",
+        "..",
+        "a/b.safetensors",
+        "a\\b.safetensors",
+        "model.bin",
+        "",
+        None,
+        3,
+    ],
+)
+def test_a_shard_elsewhere_is_refused_before_it_is_opened(folder: Path, name: Any) -> None:
+    change_index(folder, lambda names: names.update({NORM: name}))
+    rule = "must be the name of a .safetensors file in the same folder"
+    assert refusal(folder) == f"{folder / INDEX}: the shard of {NORM} {rule}, got {name!r}"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "not an index of shards, it is not JSON"),
+        ("[]", "not an index of shards, it is no object"),
+        ("{}", "weight_map must name the shard of each tensor"),
+        ('{"weight_map": []}', "weight_map must name"),
+        ('{"weight_map": {"a": "b", "a": "c"}}', "a occurs twice"),
+    ],
+)
+def test_an_index_that_is_none_is_refused(folder: Path, text: str, sentence: str) -> None:
+    (folder / INDEX).write_text(text)
+    assert refusal(folder).startswith(f"{folder / INDEX}: {sentence}")
+
+
+def test_two_tensors_of_one_name_in_a_file_are_refused(folder_of: Callable[..., Path]) -> None:
+    folder = folder_of("llama")
+    file = folder / "model.safetensors"
+    content = file.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + size].rstrip()
+    entry = json.dumps({"dtype": "F32", "shape": [32], "data_offsets": [0, 128]})
+    header = header[:-1] + f',"{NORM}":{entry}}}'.encode()
+    file.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
+    assert refusal(folder) == f"{file}: {NORM} occurs twice"
+
+
+@pytest.mark.parametrize("size", [2**63, 101_000_000, 10_000])
+def test_a_header_beyond_the_file_is_refused_before_it_is_read(tmp_path: Path, size: int) -> None:
+    (tmp_path / "model.safetensors").write_bytes(size.to_bytes(8, "little") + b"{}")
+    with pytest.raises(Refusal, match=f"its header of {size} bytes is not there"):
+        read_headers(tmp_path)
+
+
+@pytest.mark.parametrize("header", [b"[]", b'{"a": 3}', b'{"a": {}}', b"\xff", b"{"])
+def test_a_header_of_something_else_is_refused(tmp_path: Path, header: bytes) -> None:
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(Refusal, match="not a safetensors file, "):
+        read_headers(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "consolidated.00.pth"])
+def test_a_pickle_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(Refusal, match=rf"{re.escape(name)}: a pickle, which runs code when it is opened, is not read"):
+        read_headers(tmp_path)
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match=r"model\.safetensors: no such file, and no model\.safetensors\.index\.json"):
+        read_headers(tmp_path)
