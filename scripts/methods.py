@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 
 from ctxext.commands.listing import Option, listed
+from ctxext.formats.gguf.writing.reasons import REASONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
 START, STOP = "<!-- tables: written by scripts/methods.py -->\n", "<!-- end of tables -->\n"
 GROUPS = ("method", "position", "mask", "attention")
 HEADER = ("what it is", "paper", "weights", "neutral at", "exports")
-MEASURED = "nll, passkey"
+MEASURED, LLAMA_CPP = "nll, passkey", "llama.cpp"
 LENGTH = 1024
 
 
@@ -31,10 +32,13 @@ def main() -> None:
 
 
 def table(group: str, numbers: dict[str, str]) -> str:
-    """Return the table of `group`; that of the methods ends in a column of `numbers`."""
-    is_measured = group == "method"
-    header = [f"`+{group}=`" if is_measured else f"`{group}=`", *HEADER, *([MEASURED] if is_measured else [])]
-    rows = [[*cells(option), *([numbers.get(option.name, "")] if is_measured else [])] for option in listed(group)]
+    """Return the table of `group`; that of the methods ends in a column of `numbers`, others in llama.cpp's refusals."""
+    if group == "method":
+        header = [f"`+{group}=`", *HEADER, MEASURED]
+        rows = [[*cells(option), numbers.get(option.name, "")] for option in listed(group)]
+    else:
+        header = [f"`{group}=`", *HEADER, LLAMA_CPP]
+        rows = [[*cells(option), REASONS.get(option.name, "yes")] for option in listed(group)]
     lines = [header, ["---"] * len(header), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 

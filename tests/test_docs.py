@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ctxext.commands.listing import listed
+from ctxext.formats.gguf.writing.reasons import REASONS
 
 PAGE = Path(__file__).parents[1] / "docs" / "methods.md"
 
@@ -16,6 +17,7 @@ def test_the_page_of_methods_has_a_row_for_each_option_as_its_file_says(group: s
     for option in listed(group):
         said = (option.line, option.paper, option.trained, option.neutral, option.export)
         row = " | ".join([f"| `{option.name}`", *(text.replace("|", "\\|") for text in said)])
-        measured = r" \| (\d\.\d{3}, \d\.\d\d)? " if group == "method" else " "
+        refused = re.escape(REASONS.get(option.name, "yes"))
+        measured = r" \| (\d\.\d{3}, \d\.\d\d)? " if group == "method" else rf" \| {refused} "
         line = re.search(f"^{re.escape(row)}{measured}\\|$", page, re.MULTILINE)
         assert line, f"run python scripts/methods.py: {row}"
