@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def table(group: str, numbers: dict[str, str]) -> str:
-    """Return the table of `group`; that of the methods ends in a column of `numbers`, others in llama.cpp's refusals."""
+    """Return the table of `group`; that of the methods ends in a column of `numbers`, others in what llama.cpp says."""
     if group == "method":
         header = [f"`+{group}=`", *HEADER, MEASURED]
         rows = [[*cells(option), numbers.get(option.name, "")] for option in listed(group)]
