@@ -318,6 +318,36 @@ def test_a_folder_of_hugging_face_is_a_base_to_evaluate(typed: Callable[..., int
     assert (ran[0][0].run, ran[0][0].base.path, ran[0][0].name) == ("", "hf", "yarn")
 
 
+@pytest.mark.parametrize("words", [("eval",), ("eval", "-m", "seed=1,2"), ("export",), ("train", "+method=yarn")])
+def test_a_base_that_is_cut_off_is_refused_before_a_folder_is_made(
+    words: tuple[str, ...], typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copytree(located("pkg://tiny"), "hf")
+    weights = Path("hf/model.safetensors")
+    weights.write_bytes(weights.read_bytes()[:-1])
+
+    assert typed(*words, "base=hf", "base.path=hf") == 2
+
+    said, size = capsys.readouterr().err, weights.stat().st_size
+    assert (
+        f"hf/model.safetensors: not a whole safetensors file, it should have {size + 1} bytes, and has {size}" in said
+    )
+    assert said.count("\n") == 1
+    assert (ran, list(Path.cwd().iterdir())) == ([], [Path.cwd() / "hf"])
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_its_key(
+    typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("file").touch()
+    assert typed("train", "hydra.run.dir=file/a") == 2
+    said = "ctxext: hydra.run.dir: no folder can be made at file/a (Not a directory); "
+    assert capsys.readouterr().err == f"{said}write hydra.run.dir=FOLDER with another\n"
+    assert typed("train", "-m", "seed=1,2", "hydra.sweep.dir=file") == 2
+    assert capsys.readouterr().err.startswith("ctxext: hydra.sweep.dir: no folder can be made at file (File exists)")
+    assert not ran
+
+
 def test_an_export_without_a_run_is_of_the_base_and_trains_nothing(typed: Callable[..., int], ran: Ran) -> None:
     assert typed("export", "+method=yarn") == 0
     assert (ran[0][0].run, ran[0][0].base.path, ran[0][0].trainer.steps) == ("", "pkg://tiny", 0)

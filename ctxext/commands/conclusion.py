@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from ctxext import __version__
-from ctxext.commands.exporting import HUGGING_FACE, write_exports
+from ctxext.commands.exporting import RESULTS, describe, write_exports
 from ctxext.commands.extension import row_length
 from ctxext.commands.interruption import typed
 from ctxext.commands.measuring import Findings, save_samples
@@ -20,7 +20,6 @@ from ctxext.data.prepare import Prepared
 from ctxext.evaluation.assembly import assemble, protocol
 from ctxext.evaluation.results import Results, Row
 from ctxext.formats.bases import open_base
-from ctxext.formats.card import write_card
 from ctxext.formats.companions import read_companions
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.report import write_report
@@ -28,7 +27,6 @@ from ctxext.reporting.table import results_table
 
 LIBRARIES = ("torch", "tokenizers", "safetensors", "hydra-core")
 SEAMS = ("position", "mask", "attention")
-RESULTS = "results.json"
 
 
 def conclude(run: Run, command: str, findings: Findings, network: Any, journal: Journal) -> Results:
@@ -55,9 +53,7 @@ def conclude(run: Run, command: str, findings: Findings, network: Any, journal: 
     if run.export.format:
         words = findings.data.tokenizer, read_companions(folder)
         results = replace(results, export=write_exports(run, folder, network, *words, journal))
-        results.save(folder / RESULTS)
-    if (folder / HUGGING_FACE).is_dir():
-        write_card(folder / HUGGING_FACE, vars(results))
+        describe(folder, results)
     journal.results(results, hyperparameters(run))
     write_report(results, folder)
     journal.table(results_table(results))
@@ -72,10 +68,19 @@ def origin_of(run: Run) -> dict[str, Any]:
 
 def facts(run: Run, command: str, data: Prepared) -> Row:
     """Return what the run was: the key `run` of `results.json`."""
-    versions = {library: version(library) for library in LIBRARIES}
     kept = {row.outcome: row.tokens for row in data.ledger if row.tokens}
     length = row_length(run)
-    trained = run.trainer.steps * (run.trainer.batch_tokens // length) * length
+    return {
+        **composed(run, command),
+        "steps": run.trainer.steps,
+        "trained_tokens": run.trainer.steps * (run.trainer.batch_tokens // length) * length,
+        "data": {"source": type(run.dataset).__name__, "digest": data.digest, "tokens": kept},
+    }
+
+
+def composed(run: Run, command: str) -> Row:
+    """Return what is known of `run` in any case: what `command` was, and what the model is made of."""
+    versions = {library: version(library) for library in LIBRARIES}
     return {
         "name": run.name,
         "method": method_of(run),
@@ -84,12 +89,26 @@ def facts(run: Run, command: str, data: Prepared) -> Row:
         "base": run.base.path or "none",
         "origin": origin_of(run),
         **{slot: repr(getattr(run, slot)) for slot in SEAMS},
-        "steps": run.trainer.steps,
-        "trained_tokens": trained,
         "adapter": run.trainer.adapter,
         "versions": versions | {"ctxext": __version__, "python": platform.python_version()},
-        "data": {"source": type(run.dataset).__name__, "digest": data.digest, "tokens": kept},
     }
+
+
+def unmeasured(run: Run, command: str) -> Results:
+    """Return the results of a `command` that measures nothing of `run`: what it is, and that nothing is known of it."""
+    why = f"ctxext {command} measures none; ctxext eval does"
+    return Results(
+        run=composed(run, command),
+        lengths={"trained": run.base.trained_length, "target": run.context_length, "evaluated": []},
+        protocol={},
+        by_length=[],
+        by_position=[],
+        tasks=[],
+        effective_length=[],
+        cost=[],
+        export={},
+        missing=[{"what": what, "reason": why} for what in ("by_length", "by_position", "tasks", "effective_length")],
+    )
 
 
 def method_of(run: Run) -> str:

@@ -3,12 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ctxext.commands.conclusion import RESULTS, SEAMS
-from ctxext.commands.exporting import HUGGING_FACE, each, write_exports
+from ctxext.commands.conclusion import SEAMS, unmeasured
+from ctxext.commands.exporting import RESULTS, describe, each, refused, with_earlier, write_exports
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.schema import Run
 from ctxext.evaluation.results import Results
-from ctxext.formats.card import write_card
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
 
@@ -17,25 +16,24 @@ def export(run: Run, folder: Path) -> None:
     """Write the run in `run.run` to its own folder export/, and say how exactly others read it.
 
     A composition that is not the run's own, and the base where `run.run` is empty, go to `folder`. What has no home is
-    refused.
+    refused, after the formats that have one are written.
     """
     with Journal(folder, run.name) as journal:
         if not run.run:
             journal.say(f"no run=PATH: the weights of base.path={run.base.path} are written, untrained")
         network, tokenizer, companions = saved_network(run, journal)
         file = Path(run.run) / RESULTS
-        results = Results.load(file) if run.run and file.is_file() else None
-        is_own = bool(run.run) and (results is None or is_composition_of(run, results))
+        results = Results.load(file) if run.run and file.is_file() else unmeasured(run, "export")
+        is_own = bool(run.run) and is_composition_of(run, results)
         target = Path(run.run) if is_own else folder
         label = write_exports(run, target, network, tokenizer, companions, journal)
-        for found in each(label):
-            if found["label"] == "not exportable":
-                raise Refusal(f"{run.run or run.base.path}: not exportable to {found['format']}, {found['reason']}")
-        if results is not None and is_own:
-            results = replace(results, export=label)
-            results.save(file)
-            if (target / HUGGING_FACE).is_dir():
-                write_card(target / HUGGING_FACE, vars(results))
+        without = refused(label)
+        if len(without) < len(list(each(label))) or (target / RESULTS).is_file():
+            described = results if is_own else unmeasured(run, "export")
+            describe(target, replace(described, export=with_earlier(label, described.export, target)))
+        if without:
+            reasons = "; ".join(f"not exportable to {found['format']}, {found['reason']}" for found in without)
+            raise Refusal(f"{run.run or run.base.path}: {reasons}")
 
 
 def is_composition_of(run: Run, results: Results) -> bool:

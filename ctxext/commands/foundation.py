@@ -17,6 +17,7 @@ from ctxext.formats.bases import open_base
 from ctxext.formats.companions import Companions, plain_companions
 from ctxext.mask.document import IntraDocument
 from ctxext.maths.fingerprint import fingerprint
+from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.nope import Nope
 from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
@@ -47,16 +48,28 @@ def base_members(run: Run) -> tuple[Any, Any, Any]:
     return position, run.mask.base() if mask == IntraDocument() else mask, attention
 
 
-def read_base(run: Run) -> Any:
-    """Return the network of `base.path`, untouched; refuse a geometry that is not its own."""
-    base = open_base(run.base.path)
-    geometry = base.geometry()
+def check_base(run: Run) -> None:
+    """Refuse a base whose files a new `run` could not read to the end; an earlier run has its own."""
+    if run.base.path and not run.run:
+        own_geometry(run)
+        open_base(run.base.path).check()
+
+
+def own_geometry(run: Run) -> DecoderGeometry:
+    """Return the sizes of the base of `run`; refuse others in `run.model`."""
+    geometry = open_base(run.base.path).geometry()
     for key, value in vars(geometry).items():
         wanted = getattr(run.model, key, None)
         require(
             wanted == value,
             f"model.{key} is {wanted!r}, but base.path={run.base.path} has {value!r}; drop it, or use base=none",
         )
+    return geometry
+
+
+def read_base(run: Run) -> Any:
+    """Return the network of `base.path`, untouched; refuse a geometry that is not its own."""
+    base, geometry = open_base(run.base.path), own_geometry(run)
     network: Any
     with torch.device("meta"):  # the weights that are read take the place of drawn ones, and are never there twice
         network = geometry.build(Nope(), IntraDocument(), Softmax())

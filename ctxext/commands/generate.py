@@ -7,8 +7,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from ctxext.commands.interruption import interruptible
 from ctxext.commands.saved_network import Saved, saved_network
+from ctxext.commands.sweep import verdict
 from ctxext.config.legality import notes
+from ctxext.config.rules.generation import unheeded
 from ctxext.config.schema import Run
 from ctxext.formats.json_files import write_json
 from ctxext.generation.chat import chat_tokens
@@ -27,8 +30,8 @@ ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
 def generate(run: Run, folder: Path) -> None:
     """Go on from the prompt of `run` with the run in `run.run`, or with the base where that is empty."""
     text = from_stdin() if run.prompt == STDIN else run.prompt
-    with Aside(folder, run.name) as journal:
-        for note in notes(run):
+    with Aside(folder, run.name) as journal, interruptible():
+        for note in (*notes(run), *unheeded(run)):
             journal.say(note)
         saved = saved_network(run, journal)
         prompt = encoded(text, run, saved)
@@ -40,7 +43,10 @@ def generate(run: Run, folder: Path) -> None:
         start = perf_counter()
         try:
             show(continuation, writing)
-        finally:  # also where Ctrl-C ends it
+        except Exception as error:
+            writing.ended = ": ".join(verdict(error))
+            raise
+        finally:  # also where a signal ends it
             record = measured(continuation, writing, perf_counter() - start)
             write_json(folder / RECORD, {"prompt": text, "text": writing.text} | record)
             journal.say(summary(record))

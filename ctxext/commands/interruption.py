@@ -1,6 +1,10 @@
-"""How a run that is asked to end does so: status 75, and the command that goes on from there."""
+"""How a run that is asked to end does so: status 75, and the command that goes on from there; or at once."""
 
 import shlex
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hydra.core.hydra_config import HydraConfig
 
@@ -17,6 +21,19 @@ def leave_if_asked(stop: Stop, journal: Journal, command: str = "train") -> None
     if stop.asked:
         journal.say(f"interrupted; what goes on from here: {typed(command, f'hydra.run.dir={journal.folder}')}")
         raise SystemExit(INTERRUPTED)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, by KeyboardInterrupt; outside the main thread it stays as it is."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    found = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if found is None else found)
 
 
 def typed(command: str, *further: str) -> str:

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ctxext.commands.sweep import Outcome, verdict
 from ctxext.config import lengths
-from ctxext.config.adoption import adopted
+from ctxext.config.adoption import adopted, adopted_anew
 from ctxext.config.folders import CONFIG_DIR
 from ctxext.config.mistakes import sentence
 from ctxext.config.record import FILE, write_config
@@ -36,6 +36,9 @@ from ctxext.refusal import Refusal, require
 LOG = logging.getLogger(__name__)
 OF_A_RUN = ("eval", "export", "generate")
 """The commands that may be given an earlier run."""
+CUT_SHORT = ("generate", "interrupted")
+"""No failure: a text may be ended when it is long enough, and its own record says so."""
+WITHOUT_MEASURING = ("export", "generate")
 
 
 @dataclass
@@ -74,7 +77,8 @@ class Errand:
         finally:
             outcome = Outcome(number, config.name, config.context_length, folder, status, said)
             self.outcomes.append(outcome)
-            if not (was_there and status == "refused"):  # then the folder is that of an earlier run
+            of_another = was_there and status == "refused"  # then the folder is that of an earlier run
+            if not of_another and (self.command, status) != CUT_SHORT:
                 outcome.record()
 
     def carry_out(self, config: DictConfig, folder: Path) -> None:
@@ -141,7 +145,9 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     plain.pop("hydra", None)
-    built(settled(current[-1].command, OmegaConf.create(plain), overrides))
+    from ctxext.commands.foundation import check_base
+
+    check_base(built(settled(current[-1].command, OmegaConf.create(plain), overrides)))
 
 
 def built(config: DictConfig) -> Run:
@@ -157,7 +163,7 @@ def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictC
     prompted = command != "generate" or config.prompt != ""
     require(prompted, "generate needs prompt=TEXT, the text to go on from; prompt=- reads it from stdin")
     if not earlier:
-        return adopted(untrained(command, config), overrides)
+        return unmeasured(command, adopted(untrained(command, config), overrides))
     takers = f"{', '.join(OF_A_RUN[:-1])} and {OF_A_RUN[-1]}"
     require(
         command in OF_A_RUN,
@@ -168,8 +174,8 @@ def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictC
     if is_folder or path.suffix == GGUF:
         config = untrained(command, config).copy()
         config.run, config.base.path = "", earlier
-        return adopted(config, overrides)
-    return saved_run(path, config, overrides)
+        return unmeasured(command, adopted(config, overrides))
+    return unmeasured(command, adopted_anew(saved_run(path, config, overrides), overrides))
 
 
 def untrained(command: str, config: DictConfig) -> DictConfig:
@@ -178,6 +184,15 @@ def untrained(command: str, config: DictConfig) -> DictConfig:
         return config
     config = config.copy()
     config.trainer.steps = 0
+    return config
+
+
+def unmeasured(command: str, config: DictConfig) -> DictConfig:
+    """Return `config` with room for every length where `command` measures nothing, so that no evaluation refuses it."""
+    if command in WITHOUT_MEASURING:
+        config = config.copy()
+        for key in ("scored_tokens", "truncated_stride"):
+            OmegaConf.update(config, f"evaluation.{key}", 1)
     return config
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ctxext.seams import Position
 
 DEFAULTS = {"model": "tiny", **NEUTRAL}
+SLOTS = tuple(DEFAULTS)
 ORIGINAL = "original_max_position_embeddings"
 THETA = "rope_theta"
 
@@ -31,13 +32,27 @@ def adopted(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     OmegaConf.set_struct(config, False)
     if "base.trained_length" not in typed:
         config.base.trained_length = base.trained_length()
+    fill(config, base, SLOTS, typed)
+    return config
+
+
+def adopted_anew(saved: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return the config `saved` of a run with what its base brings to the seams that `overrides` chose again."""
+    chosen, path = [slot for slot in NEUTRAL if [slot] in touched(overrides)], OmegaConf.select(saved, "base.path")
+    if chosen and path and isinstance(path, str):
+        fill(saved, open_base(path), chosen, typed_keys(overrides))
+    return saved
+
+
+def fill(config: DictConfig, base: BaseFiles, slots: Sequence[str], typed: Sequence[str]) -> None:
+    """Put what `base` brings into those `slots` of `config` that still hold the defaults, but for what was `typed`."""
     own: dict[str, Any] = {"model": base.geometry(), **dict(zip(NEUTRAL, base.members(), strict=True))}
-    for slot, member in own.items():
+    for slot in slots:
         if is_default(config, slot, typed):
             written = unresolved(config[slot])
-            config[slot] = node(member) | {key: written[key] for key in typed_in(slot, typed)}
-    start_from(config, own["position"], base, typed)
-    return config
+            config[slot] = node(own[slot]) | {key: written[key] for key in typed_in(slot, typed)}
+    if "position" in slots:
+        start_from(config, own["position"], base, typed)
 
 
 def typed_keys(overrides: Sequence[str]) -> list[str]:
@@ -56,8 +71,11 @@ def typed_in(slot: str, typed: Sequence[str]) -> list[str]:
 
 
 def is_default(config: DictConfig, slot: str, typed: Sequence[str]) -> bool:
-    """Return whether nobody chose another option of `slot` in `config`; single keys may have been typed."""
-    if slot in typed:
+    """Return whether nobody chose another option of `slot` in `config`; single keys may have been typed.
+
+    A mask or an attention that was typed is a choice; position=rope is the base's own encoding, also where it is typed.
+    """
+    if slot in typed and slot != "position":
         return False
     own, default = typed_in(slot, typed), OmegaConf.load(option_file(slot, DEFAULTS[slot]))
     plain, usual = (

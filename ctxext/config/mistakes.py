@@ -13,6 +13,9 @@ from ctxext.config.folders import GROUPS, option_of, options_with
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal, nearest, spelt
 
+FOLDERS = ("hydra.run.dir=", "hydra.sweep.dir=")
+"""The words that say where a run is kept."""
+
 
 def sentence(error: BaseException, words: Sequence[str] = ()) -> str:
     """Return what is wrong in one sentence, for an `error` of composing or building what the overrides `words` say."""
@@ -120,6 +123,15 @@ def misplaced(error: Any, words: Sequence[str]) -> str:
     return text
 
 
+def unmade(error: Any, words: Sequence[str]) -> str:
+    """Return which folder can't be made or written to, and the word that names it."""
+    named = [word for word in words if word.startswith(FOLDERS)]
+    if not named:
+        return str(error)
+    key = named[-1].partition("=")[0]
+    return f"{key}: no folder can be made at {error.filename} ({error.strerror}); write {key}=FOLDER with another"
+
+
 def other(error: Any, words: Sequence[str]) -> str:
     """Return the words of `error` itself, or what is known of a group that was given a number."""
     named = [word for word in words if word.split("=")[0] in GROUPS]
@@ -135,6 +147,7 @@ SAID: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callabl
     ((ConfigKeyError, ConfigAttributeError), no_key),
     (ValidationError, wrong_type),
     (OmegaConfBaseException, unresolved),
+    ((NotADirectoryError, FileExistsError, PermissionError), unmade),
     (ConfigCompositionException, misplaced),
     (Exception, other),
 )

@@ -1,5 +1,6 @@
 """The schema of a run: its dataclasses are also the arguments that the stages receive."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,10 @@ def check_scalars(run: Any) -> None:
 def check_sampling(run: Any) -> None:
     """Refuse the values of `run`, a `Run` or its config, with which no text can be generated."""
     require(run.max_new_tokens >= 1, f"max_new_tokens must be at least 1, got {run.max_new_tokens}")
-    require(run.temperature >= 0, f"temperature must be at least 0, which is greedy, got {run.temperature}")
+    require(
+        0 <= run.temperature < math.inf,
+        f"temperature must be a finite number of at least 0, which is greedy, got {run.temperature}",
+    )
     require(run.top_k >= 0, f"top_k must be at least 0, which is all tokens, got {run.top_k}")
     require(0 < run.top_p <= 1, f"top_p must be above 0 and at most 1, which is all tokens, got {run.top_p}")
     require("" not in run.stop, f"stop must be a list of texts that aren't empty, got {list(run.stop)}")

@@ -40,7 +40,8 @@ class Evaluation:
         shortest = self.lengths[0]
         require(
             shortest > self.scored_tokens,
-            f"evaluation.lengths must all be above evaluation.scored_tokens={self.scored_tokens}, got {shortest}",
+            f"evaluation.lengths must all be above evaluation.scored_tokens={self.scored_tokens}, got {shortest}; "
+            f"choose evaluation.scored_tokens={max(shortest // 2, 1)}, or longer evaluation.lengths",
         )
         outside = [depth for depth in self.depths if not 0 <= depth <= 1]
         require(not outside, f"evaluation.depths must be from 0 to 1, got {outside}")

@@ -47,6 +47,9 @@ class BaseFiles(Protocol):
     def origin(self) -> "dict[str, Any]":
         """Return what the files say of where the model comes from, in the keys of a card's head: license, and more."""
 
+    def check(self) -> None:
+        """Refuse what could not be read to the end: all that is refused without reading the content of a tensor."""
+
     def weights(self) -> "dict[str, Tensor]":
         """Return the tensors in float32 under our names."""
 

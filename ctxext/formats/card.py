@@ -88,15 +88,17 @@ model = AutoModelForCausalLM.from_pretrained(".")
 tokenizer = AutoTokenizer.from_pretrained(".")
 ```
 
-Neither remote code nor a pickle is needed. `config.json` holds the keys of transformers 5 and of 4.57."""
+Neither remote code nor a pickle is needed. `config.json` holds the keys of transformers 5 and of 4.57.
+The weights are stored in float32: those of a base in bfloat16 take twice the room."""
 
 
 def serving(results: Results) -> str:
     """Return the lines that serve the model, and which of these readers were run."""
     lines = []
     for label in labels(results):
-        here = shlex.quote(label.get("folder", "."))  # the card goes wherever the folder goes
-        lines += [line.replace(here, ".") for line in label.get("serve", [])]
+        # The card goes wherever the folder goes; a .gguf lies beside the folder.
+        here, there = shlex.quote(label.get("folder", ".")), "." if label["format"] == "hf" else ".."
+        lines += [line.replace(here, there) for line in label.get("serve", [])]
     block = "```bash\n" + "\n".join(lines) + "\n```"
     return f"## How to serve it\n\n{block}\n\n{UNRUN}" if lines else ""
 

@@ -8,6 +8,7 @@ from tokenizers import Tokenizer
 
 from ctxext.data.tokenizer import end_token
 from ctxext.formats.json_files import read_json, write_json
+from ctxext.refusal import Refusal
 
 TOKENIZER, SETTINGS, GENERATION, TEMPLATE = (
     "tokenizer.json",
@@ -58,9 +59,18 @@ def plain_companions(tokenizer: Tokenizer) -> Companions:
 
 def read_companions(folder: Path) -> Companions:
     """Return what goes with the tokenizer in `folder`; files that are absent are empty."""
-    file = folder / TEMPLATE
-    template = file.read_text(encoding="utf-8") if file.is_file() else ""
     settings, generation = (
         read_json(folder / name) if (folder / name).is_file() else {} for name in (SETTINGS, GENERATION)
     )
-    return Companions(settings, generation, template)
+    file, inside = folder / TEMPLATE, settings.pop("chat_template", None)
+    template = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return Companions(settings, generation, template or default_of(inside, folder / SETTINGS))
+
+
+def default_of(template: object, file: Path) -> str:
+    """Return the chat `template` in the settings `file`, "" for none; of several with names, the one named default."""
+    several = template if isinstance(template, list) else [{"name": "default", "template": template or ""}]
+    text = next((one.get("template") for one in several if isinstance(one, dict) and one.get("name") == "default"), "")
+    if not isinstance(text, str):
+        raise Refusal(f"{file}: chat_template must be a text, or a list with one named default, got {template!r}")
+    return text

@@ -9,25 +9,32 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ctxext.seams import Position
+
 Config = Mapping[str, Any]
 BASE = "BASE"
 """Stands for the untouched model, of which only the user knows where it is served from."""
 
 
-def commands(folder: Path, config: Config, context_length: int, *, extends: bool) -> list[str]:
-    """Return the lines that serve the Hugging Face files in `folder`, of the content `config`, up to `context_length`.
-
-    Where its rope `extends` that of a base, lines follow that give the untouched base the same one.
-    """
+def commands(folder: Path, context_length: int) -> list[str]:
+    """Return the lines that serve the Hugging Face files in `folder` up to `context_length`."""
     where = shlex.quote(str(folder))
-    lines = [f"transformers serve {where}", f"vllm serve {where} --max-model-len {context_length}"]
-    if not extends or "rope_parameters" not in config:
-        return lines
+    return [f"transformers serve {where}", f"vllm serve {where} --max-model-len {context_length}"]
+
+
+def of_an_untouched_base(config: Config, context_length: int, base: Position) -> list[str]:
+    """Return the lines that serve an untouched model, whose encoding is `base`, with the rope of the export's `config`.
+
+    Nothing is said of llama.cpp if `base` is scaled itself: a .gguf may hold that as what divides its frequencies,
+    which flags don't take back but add to.
+    """
+    if "rope_parameters" not in config:
+        return []
     rope = config["rope_parameters"]
     longest = config.get("max_position_embeddings", context_length)  # dynamic scaling counts from the trained length
     overrides = shlex.quote(json.dumps({"rope_parameters": rope, "max_position_embeddings": longest}))
-    lines.append(f"vllm serve {BASE} --hf-overrides {overrides} --max-model-len {context_length}")
-    flags = rope_flags(rope)
+    lines = [f"vllm serve {BASE} --hf-overrides {overrides} --max-model-len {context_length}"]
+    flags = rope_flags(rope) if base == base.base() else ""
     # Newer servers cap a text at the length in the file (ggml-org/llama.cpp#17459).
     cap = f"--override-kv ARCHITECTURE.context_length=int:{context_length}"
     return [*lines, f"llama-server -m {BASE}.gguf -c {context_length} {flags} {cap}"] if flags else lines

@@ -1,32 +1,23 @@
 """A user's text as a chat: the tokenizer's own template around it, whose control tokens nobody can type."""
 
 import json
+import math
 import re
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, NoReturn
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
-from jinja2 import TemplateError
-from jinja2.ext import Extension, loopcontrols
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from ctxext.refusal import Refusal, require
 
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
 """No characters of any text: between them stands what is put in place of something else."""
-TEXT = f"{OPEN}text{CLOSE}"
-
-
-class Generation(Extension):
-    """Reads `{% generation %}`, with which templates mark what a model wrote, as if it weren't there."""
-
-    tags = {"generation"}  # noqa: RUF012 - jinja's own way
-
-    def parse(self, parser: Any) -> Any:
-        """Return what stands between the marks."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+TEXT = OPEN + CLOSE
+SECONDS = 5.0
+"""How long a template may take; it is a program, and may run for ever."""
 
 
 def chat_tokens(tokenizer: Tokenizer, template: str, settings: Mapping[str, Any], text: str) -> list[int]:
@@ -40,7 +31,7 @@ def chat_tokens(tokenizer: Tokenizer, template: str, settings: Mapping[str, Any]
     start = text.index(core)
     laid = rendered(template, settings, text[:start] + TEXT + text[start + len(core) :])  # a template may strip
     require(TEXT in laid, "the chat template leaves out the text of the user; use chat=false")
-    words = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
+    words = controls(tokenizer, template + laid)
     hidden = {word: f"{OPEN}{number}{CLOSE}" for number, word in enumerate(words)}
     if words:
         longest_first = "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
@@ -49,20 +40,42 @@ def chat_tokens(tokenizer: Tokenizer, template: str, settings: Mapping[str, Any]
     return ids
 
 
+def controls(tokenizer: Tokenizer, written: str) -> list[str]:
+    """Return the words of `tokenizer` that act as control tokens: those flagged so, and added ones that are `written`.
+
+    Many tokenizers add <think> or the names of roles without the flag. Runs of spaces are added for text.
+    """
+    added = tokenizer.get_added_tokens_decoder().values()
+    return [token.content for token in added if token.special or (token.content.strip() and token.content in written)]
+
+
 def rendered(template: str, settings: Mapping[str, Any], text: str) -> str:
-    """Return the chat that `text` opens, up to where the model answers; jinja runs the `template` in its sandbox."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols, Generation]
-    )
-    environment.filters["tojson"] = to_json
-    environment.globals |= {"raise_exception": refuse, "strftime_now": strftime_now}
-    messages = [{"role": "user", "content": text}]
+    """Return the chat that `text` opens, up to where the model answers; refuse a `template` that can't be used."""
     # Some templates ask whether there are tools or documents by comparing with None.
-    given = {"messages": messages, "add_generation_prompt": True, "tools": None, "documents": None}
+    given = {
+        "messages": [{"role": "user", "content": text}],
+        "add_generation_prompt": True,
+        "tools": None,
+        "documents": None,
+    }
+    request = {"template": template, "given": given | control_words(settings), "seconds": math.ceil(SECONDS)}
+    program = str(Path(__file__).with_name("template.py"))
+    line = [sys.executable, "-P", program]  # -P: the modules beside it have names of common ones
     try:
-        return environment.from_string(template).render(given | control_words(settings))
-    except Exception as error:  # what a template does wrong raises whatever Python raises for it
-        raise Refusal(f"the chat template can't be used ({error}); use chat=false") from error
+        done = subprocess.run(line, input=json.dumps(request).encode(), capture_output=True, timeout=SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise unusable(f"it takes more than {SECONDS:g} s") from error
+    if done.returncode != 0:
+        raise unusable(f"its process ended with status {done.returncode}, by a limit on its time or memory")
+    answer = json.loads(done.stdout)
+    if "error" in answer:
+        raise unusable(answer["error"])
+    return str(answer["text"])
+
+
+def unusable(reason: str) -> Refusal:
+    """Return the refusal of a template for `reason`."""
+    return Refusal(f"the chat template can't be used ({reason}); use chat=false")
 
 
 def control_words(settings: Mapping[str, Any]) -> dict[str, str]:
@@ -72,33 +85,25 @@ def control_words(settings: Mapping[str, Any]) -> dict[str, str]:
     return {key: word for key, word in words.items() if isinstance(word, str)}
 
 
-def to_json(value: object, ensure_ascii: bool = False, indent: int | None = None) -> str:
-    """Return `value` as JSON, without the escapes for HTML of jinja's own filter."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent)
-
-
-def refuse(message: str) -> NoReturn:
-    """Refuse what a template finds wrong."""
-    raise TemplateError(message)
-
-
-def strftime_now(form: str) -> str:
-    """Return the time in the `form` that a template asks for."""
-    return datetime.now().strftime(form)
-
-
 def renamed(tokenizer: Tokenizer, names: Mapping[str, str]) -> Tokenizer:
     """Return a copy of `tokenizer` that knows its control tokens by other `names` alone."""
     parts = json.loads(tokenizer.to_str())
     for token in parts["added_tokens"]:
-        if token["special"]:
-            token["content"] = names[token["content"]]
+        token["content"] = names.get(token["content"], token["content"])
     model = parts["model"]
     if isinstance(model["vocab"], dict):
         model["vocab"] = {names.get(word, word): number for word, number in model["vocab"].items()}
     else:
         model["vocab"] = [[names.get(word, word), score] for word, score in model["vocab"]]
+    if model.get("merges"):
+        model["merges"] = [merge for merge in model["merges"] if names.keys().isdisjoint(around(merge))]
     if model.get("unk_token"):
         model["unk_token"] = names.get(model["unk_token"], model["unk_token"])
     parts["post_processor"] = None  # it names control tokens, and a template writes its own
     return Tokenizer.from_str(json.dumps(parts))
+
+
+def around(merge: str | Sequence[str]) -> tuple[str, str, str]:
+    """Return the two words that a `merge` joins, and what it makes of them."""
+    first, second = merge.split(" ") if isinstance(merge, str) else merge
+    return first, second, first + second

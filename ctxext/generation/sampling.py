@@ -35,7 +35,8 @@ class Sampling:
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return with which probability each token is drawn for `logits` [V], double [V] on the CPU."""
-        scaled = logits.detach().double().cpu() / self.temperature
+        exact = logits.detach().double().cpu()
+        scaled = (exact - exact.max()) / self.temperature  # the largest is 0, however small the temperature
         if 0 < self.top_k < scaled.shape[0]:
             scaled = scaled.masked_fill(scaled < scaled.topk(self.top_k).values[-1], float("-inf"))
         share = scaled.softmax(dim=0)

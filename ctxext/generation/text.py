@@ -6,6 +6,8 @@ from tokenizers import Tokenizer
 
 UNREAD = "\ufffd"
 """What bytes become that are no character, or not yet."""
+UNSURE = 3
+"""The last tokens of broken text that may still become a character: one has at most 4 bytes, a token at least 1."""
 CONTEXT = 8
 """Tokens of the prompt before the first new one: whether it begins with a space may depend on what it follows."""
 
@@ -23,15 +25,26 @@ class Characters:
         self.pending.append(token)
         text = self.close()
         if text.endswith(UNREAD):
-            return ""
+            return self.settled()
         if text:
             self.context, self.pending = self.pending, []
         return text
 
+    def settled(self) -> str:
+        """Return what no token to come can make a character of."""
+        tokens, self.pending = self.pending[:-UNSURE], self.pending[-UNSURE:]
+        text = self.after(tokens)
+        self.context = (self.context + tokens)[-CONTEXT:]
+        return text
+
     def close(self) -> str:
         """Return what is still held back."""
+        return self.after(self.pending)
+
+    def after(self, tokens: list[int]) -> str:
+        """Return what `tokens` add to the context."""
         before = self.tokenizer.decode(self.context)
-        return str(self.tokenizer.decode(self.context + self.pending))[len(before) :]
+        return str(self.tokenizer.decode(self.context + tokens))[len(before) :]
 
 
 class Stop:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.nn.functional import rms_norm
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -15,14 +16,29 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def normalised(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """Return weight x / rms(x) for `x` [..., W] and `weight` [W], by what is quickest where it is called."""
+    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+        kept: Tensor = Normalise.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
+        return kept
+    if x.is_cpu and x.dtype == weight.dtype == torch.float32:
+        return rms_norm(x, weight.shape, weight, epsilon)  # the same bits
+    return scaled(x, epsilon)[0] * weight.to(x.dtype)
+
+
+def scaled(x: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """Return `x` [..., W] over its root mean square, and 1 over that [..., 1]."""
+    exact = at_least_float32(x)
+    reciprocal = torch.rsqrt(exact.square().mean(dim=-1, keepdim=True) + epsilon)
+    return (exact * reciprocal).to(x.dtype), reciprocal
+
+
 class Normalise(torch.autograd.Function):
     """weight x / rms(x), keeping what the backward needs and no more (docs/decisions/rms_norm.md)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-        exact = at_least_float32(x)
-        reciprocal = torch.rsqrt(exact.square().mean(dim=-1, keepdim=True) + epsilon)
-        normal = (exact * reciprocal).to(x.dtype)
+        normal, reciprocal = scaled(x, epsilon)
         ctx.save_for_backward(normal, reciprocal, weight)
         return normal * weight.to(x.dtype)
 
@@ -47,16 +63,14 @@ class RmsNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` [..., W] over its root mean square, times the weight."""
-        normalised: Tensor = Normalise.apply(x, self.weight, self.epsilon)  # type: ignore[no-untyped-call]
-        return normalised
+        return normalised(x, self.weight, self.epsilon)
 
 
 class FineRmsNorm(RmsNorm):
     """As `RmsNorm`, rounded once, after the product with the weight: OLMo2's."""
 
     def forward(self, x: Tensor) -> Tensor:
-        normalised: Tensor = Normalise.apply(at_least_float32(x), self.weight, self.epsilon)  # type: ignore[no-untyped-call]
-        return normalised.to(x.dtype)
+        return normalised(at_least_float32(x), self.weight, self.epsilon).to(x.dtype)
 
 
 class OffsetRmsNorm(RmsNorm):
@@ -68,5 +82,4 @@ class OffsetRmsNorm(RmsNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         weight = 1 + at_least_float32(self.weight)
-        normalised: Tensor = Normalise.apply(at_least_float32(x), weight, self.epsilon)  # type: ignore[no-untyped-call]
-        return normalised.to(x.dtype)
+        return normalised(at_least_float32(x), weight, self.epsilon).to(x.dtype)

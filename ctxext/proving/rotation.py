@@ -52,8 +52,7 @@ def turned(turn: Turn, width: int, places: Places, dtype: torch.dtype = torch.fl
 
 def without_amplitude(matrix: Tensor) -> Tensor:
     """Return `matrix` [D, D], whose rows are turned unit vectors, with rows of length 1: some methods stretch pairs."""
-    rows: Tensor = matrix / torch.linalg.vector_norm(matrix, dim=1, keepdim=True)
-    return rows
+    return torch.nn.functional.normalize(matrix, dim=1, eps=0.0)
 
 
 def layers(specimen: Specimen) -> Iterator[tuple[Any, Any]]:

@@ -6,6 +6,7 @@ Shapes: S tokens, V vocabulary.
 """
 
 import importlib.util
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -47,7 +48,7 @@ def attach(network: Any, settings: Trainer, seed: int) -> None:
         r=settings.lora_rank,
         lora_alpha=settings.lora_alpha,
         lora_dropout=settings.lora_dropout,
-        target_modules=[*settings.lora_targets],
+        target_modules=targeted(network.layers, settings.lora_targets),
     )
     inject_adapter_in_model(config, network.layers)  # and not the network, whose learned parts may have like names
     for name, parameter in network.named_parameters():
@@ -73,8 +74,21 @@ def is_second(name: str) -> bool:
 
 def projections(blocks: nn.Module) -> list[str]:
     """Return the names that an adapter of `blocks` may target."""
-    names = (name.rpartition(".")[2] for name, part in blocks.named_modules() if isinstance(part, nn.Linear))
+    names = (name.rpartition(".")[2] for name in linear(blocks))
     return sorted({name for name in names if name.isidentifier()})
+
+
+def linear(blocks: nn.Module) -> dict[str, nn.Linear]:
+    """Return the linear maps of `blocks` by their full names."""
+    return {name: part for name, part in blocks.named_modules() if isinstance(part, nn.Linear)}
+
+
+def targeted(blocks: nn.Module, targets: Sequence[str]) -> str:
+    """Return the expression that matches the full names of the projections of `blocks` that `targets` name.
+
+    A name alone would match parts of other kinds too.
+    """
+    return "|".join(re.escape(name) for name in linear(blocks) if name.rpartition(".")[2] in targets)
 
 
 def check_targets(targets: Sequence[str], known: Sequence[str]) -> None:

@@ -21,7 +21,8 @@ from ctxext.model import cost
 from ctxext.training.optimiser import autocast, compute_dtype
 from ctxext.training.settings import Trainer
 
-PAGES = Path("/proc/self/statm")
+PAGES, STATUS = Path("/proc/self/statm"), Path("/proc/self/status")
+"""Linux tells the peak of the process itself there; what getrusage tells is never below the peak of its parent."""
 FIRST_STEP = 80_000_000
 """Bytes that the first step takes whatever the network: code, threads and buffers of the libraries."""
 SCATTERED = 2
@@ -130,4 +131,6 @@ def peak(device: torch.device) -> int:
     """Return the most bytes that were taken on `device`, or by the whole process if it is a CPU, since it began."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
+    if STATUS.is_file():
+        return 1024 * int(STATUS.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -63,7 +63,7 @@ def test_a_folder_of_weights_is_a_base_read_in_all_ways(
     config = json.loads((base / "config.json").read_text())
     plain = {key: value for key, value in config.items() if key not in ("rope_parameters", "rope_scaling")}
     (base / "config.json").write_text(json.dumps(plain | {"max_position_embeddings": 32, "rope_theta": 10000.0}))
-    words = (f"base.path={base}", "base.steps=0", "evaluation.lengths=[32,64]")
+    words = (f"base.path={base}", "base.steps=0", "trainer.steps=0", "evaluation.lengths=[32,64]")
     evaluate(tiny(*words, "+method=rope_interp"), tmp_path / "eval")
     evaluate(tiny(*words), tmp_path / "plain")
     found, bare = results(tmp_path / "eval"), results(tmp_path / "plain")

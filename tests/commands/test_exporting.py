@@ -71,6 +71,12 @@ def test_what_has_no_home_is_told_with_its_reason_and_leaves_nothing(
 
 def test_nothing_written_is_no_label() -> None:
     assert list(each({})) == []
-    assert told(Path("a"), {"label": "exact", "max_logit_difference": 1.5e-6}) == (
-        "a: exact, largest logit difference 1.5e-06"
+
+
+def test_the_line_says_of_how_large_logits_a_difference_is_why_and_what_to_know() -> None:
+    exact = {"label": "exact", "max_logit_difference": 1.1e-4, "max_logit": 34.91}
+    assert told(Path("a"), exact) == "a: exact, largest logit difference 1.1e-04 of 34.9"
+    notes = {"reason": "it differs most with a cache", "notes": ["One thing.", "Another."]}
+    assert told(Path("a"), exact | {"label": "approximate"} | notes) == (
+        "a: approximate, largest logit difference 1.1e-04 of 34.9, it differs most with a cache (One thing) (Another)"
     )

@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -145,14 +146,15 @@ def test_a_prompt_longer_than_a_table_is_refused(shipped: Any, monkeypatch: pyte
         generate(replace(shipped(), prompt=PROMPT), tmp_path)
 
 
-def test_what_is_interrupted_is_recorded_up_to_there(
-    shipped: Any, texts: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_what_a_signal_ends_is_recorded_up_to_there(
+    number: int, shipped: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     class Impatient(module.Stream):
         def write(self, text: str) -> None:
             super().write(text)
             if text.strip():
-                raise KeyboardInterrupt
+                signal.raise_signal(number)
 
     monkeypatch.setattr(module, "Stream", Impatient)
     with pytest.raises(KeyboardInterrupt):
@@ -160,3 +162,18 @@ def test_what_is_interrupted_is_recorded_up_to_there(
     record = json.loads((tmp_path / "generation.json").read_text())
     assert record["ended"] == "interrupted"
     assert 0 < record["new_tokens"] < 12
+
+
+def test_what_fails_is_recorded_under_its_name(shipped: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Broken(module.Stream):
+        def write(self, text: str) -> None:
+            raise OSError("no space left")
+
+    monkeypatch.setattr(module, "Stream", Broken)
+    with pytest.raises(OSError, match="no space"):
+        generate(replace(shipped(), prompt=PROMPT), tmp_path)
+    assert json.loads((tmp_path / "generation.json").read_text())["ended"] == "failed: OSError: no space left"
+
+
+def test_settings_that_choose_nothing_are_said(shipped: Any, texts: Any) -> None:
+    assert "top_p=0.5 has no effect with temperature=0" in texts(replace(shipped(), prompt=PROMPT, top_p=0.5))[1]

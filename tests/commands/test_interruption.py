@@ -1,10 +1,11 @@
 """How a run that is asked to end does so."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
-from ctxext.commands.interruption import leave_if_asked, typed
+from ctxext.commands.interruption import interruptible, leave_if_asked, typed
 from ctxext.config.folders import including
 from ctxext.reporting.journal import Journal
 from ctxext.training.signals import Stop
@@ -25,6 +26,14 @@ def test_the_program_ends_with_75_and_says_what_to_type(tmp_path: Path, capsys: 
     assert raised.value.code == 75
     assert "ctxext search" in (said := capsys.readouterr().out)
     assert f"'hydra.run.dir={tmp_path / 'a b'}'" in said
+
+
+def test_a_termination_is_an_interrupt_in_the_block_alone() -> None:
+    found = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        signal.raise_signal(signal.SIGTERM)
+
+    assert signal.getsignal(signal.SIGTERM) is found
 
 
 def test_a_command_line_is_quoted_for_a_shell() -> None:

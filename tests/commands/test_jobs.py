@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 
 from ctxext.cli import speaking_as
 from ctxext.commands import jobs
-from ctxext.commands.jobs import Errand, combinations, run, settled
+from ctxext.commands.jobs import Errand, built, combinations, run, settled
 from ctxext.config.record import write_config
 from ctxext.config.schema import Run
 from ctxext.formats.bases import located
@@ -36,9 +36,9 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
 
     monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=stage))
 
-    def carry_out(*words: str) -> Errand:
+    def carry_out(*words: str, command: str = "train") -> Errand:
         said: list[str] = []
-        errand = Errand("train", "fake_stages:stage", show_traceback=False, announce=said.append)
+        errand = Errand(command, "fake_stages:stage", show_traceback=False, announce=said.append)
         with speaking_as(["ctxext", *words]):
             run(errand)
         assert len(said) == errand.planned
@@ -80,6 +80,14 @@ def test_a_job_that_failed_or_was_interrupted_is_recorded_beside_its_config(
     assert "seed: 92" in Path("here/config.yaml").read_text(encoding="utf-8")
 
 
+def test_a_text_that_was_interrupted_is_no_failure(carried_out: Callable[..., Errand]) -> None:
+    with pytest.raises(SystemExit):
+        carried_out("seed=92", "prompt=a", "hydra.run.dir=here", command="generate")
+    assert not Path("here/failure.json").exists()
+    carried_out("seed=91", "prompt=a", "hydra.run.dir=here", command="generate")
+    assert Path("here/failure.json").exists()
+
+
 @pytest.mark.parametrize("words", [("context_length=-5",), ("-m", "seed=1,2", "context_length=512,-5"), ("run=x",)])
 def test_a_mistake_refuses_all_jobs_before_a_folder_is_made(
     words: tuple[str, ...], carried_out: Callable[..., Errand]
@@ -88,6 +96,43 @@ def test_a_mistake_refuses_all_jobs_before_a_folder_is_made(
         carried_out(*words)
     assert not list(Path.cwd().iterdir())
     assert jobs.current == []
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (
+            lambda base: cut(base / "model.safetensors"),
+            "model.safetensors: not a whole safetensors file, it should have",
+        ),
+        (lambda base: cut(base / "tokenizer.json"), "tokenizer.json: not a tokenizer.json"),
+        (lambda base: (base / "tokenizer.json").unlink(), "tokenizer.json: no such tokenizer file"),
+        (lambda base: None, "model.hidden_size is 64, but base.path"),
+    ],
+)
+@pytest.mark.parametrize("words", [(), ("-m", "seed=1,2")])
+def test_a_base_that_cannot_be_read_refuses_all_jobs_before_a_folder_is_made(
+    spoil: Callable[[Path], None], sentence: str, words: tuple[str, ...], carried_out: Callable[..., Errand]
+) -> None:
+    base = Path("base")
+    copytree(located("pkg://tiny"), base)
+    spoil(base)
+    with pytest.raises(Refusal) as caught:
+        carried_out(*words, "base=hf", "base.path=base", *(["model.hidden_size=64"] if "hidden" in sentence else []))
+    assert sentence in str(caught.value)
+    assert list(Path.cwd().iterdir()) == [Path.cwd() / "base"]
+
+
+def test_what_measures_nothing_is_refused_by_no_evaluation(composed: Callable[..., DictConfig]) -> None:
+    short = ("base.trained_length=64", "prompt=a")
+    for command in ("export", "generate"):
+        assert built(settled(command, composed(*short), short)).base.trained_length == 64
+    with pytest.raises(Refusal, match=r"got 32; choose evaluation\.scored_tokens=16, or longer evaluation\.lengths"):
+        built(settled("eval", composed(*short), short))
 
 
 def test_a_sweep_goes_on_after_a_job_that_ended_badly(carried_out: Callable[..., Errand]) -> None:

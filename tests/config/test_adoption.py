@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from ctxext.attention.softcap import SoftCap
 from ctxext.attention.softmax import Softmax
-from ctxext.config.adoption import adopted
+from ctxext.config.adoption import adopted, adopted_anew
 from ctxext.config.building import build
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
@@ -21,6 +21,7 @@ from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.families import Gemma2Geometry
 from ctxext.position.dynamic import RopeDynamicNtk
 from ctxext.position.llama3 import Llama3
+from ctxext.position.partial import PRope
 from ctxext.position.rope import Rope, RopeInterp, Yarn
 from ctxext.refusal import Refusal
 
@@ -109,6 +110,52 @@ def test_a_method_counts_from_where_the_base_was_scaled_already(based: Callable[
     assert own == Llama3(1e4, 2.0, 16, 1.0, 4.0)
     yarn: Any = based("llama", {"rope_parameters": BANDS}, "+method=yarn").position
     assert (yarn.factor, yarn.original_max_position_embeddings) == (16.0, 16)
+
+
+def test_position_rope_is_the_base_s_own_encoding_also_where_it_is_typed(based: Callable[..., Run]) -> None:
+    bands, linear = {"rope_parameters": BANDS}, {"rope_parameters": LINEAR}
+    assert based("llama", bands, "position=rope").position == Llama3(1e4, 2.0, 16, 1.0, 4.0)
+    assert based("llama", linear, "position=rope").position == RopeInterp(5e5, 4.0)
+    assert based("llama", {"rope_theta": 5e4}, "position=rope").position == Rope(5e4)
+    with pytest.raises(Refusal, match="can't take the weights"):
+        based("llama", bands, "position=rope", "position.rope_theta=300.0")
+
+
+def test_a_seam_of_a_run_that_is_chosen_anew_counts_from_the_base(
+    tmp_path: Path, based: Callable[..., Run], composed: Callable[..., DictConfig]
+) -> None:
+    based("mistral", {"rope_parameters": BANDS, "sliding_window": 8})
+    words = ("base=hf", f"base.path={tmp_path}", "context_length=256", "evaluation.lengths=[128,256]")
+    kept: Any = "kept as it is"
+
+    def anew(*chosen: str) -> Any:
+        saved = composed(*words, *chosen)
+        saved.base.trained_length = 64
+        saved.model = kept
+        return adopted_anew(saved, chosen)
+
+    assert anew("seed=3").position._target_.endswith("Rope")
+    assert anew("position=rope").position._target_.endswith("Llama3")
+    assert anew("position=rope").mask._target_.endswith("IntraDocument")
+    extended = anew("+method=yarn")
+    assert (extended.position.factor, extended.position[LENGTH], extended.mask.window) == (16.0, 16, 8)
+    assert extended.model == kept
+
+
+def test_of_a_base_s_own_numbers_nothing_is_remarked(based: Callable[..., Run]) -> None:
+    bands, share = BANDS | {"factor": 3.0}, {"rope_type": "proportional", "partial_rotary_factor": 0.5}
+    for rope in (bands, share):
+        said = " ".join(notes(based("llama", {"rope_parameters": rope}, "trainer.steps=0")))
+        assert "position.factor" not in said
+        assert "trains nothing" not in said
+
+
+@pytest.mark.parametrize("method", ["yarn", "rope_interp", "nope"])
+def test_half_turned_heads_give_way_to_no_method(method: str, based: Callable[..., Run]) -> None:
+    half = {"rope_parameters": {"rope_type": "proportional", "partial_rotary_factor": 0.5}}
+    assert based("llama", half, "position=rope").position == PRope(1e4, 0.5)
+    with pytest.raises(Refusal, match=r"which were trained with p_rope; add base=none, or use position=rope"):
+        based("llama", half, f"position={method}")
 
 
 def test_a_dynamic_base_was_trained_at_the_length_that_it_counts_from(based: Callable[..., Run]) -> None:

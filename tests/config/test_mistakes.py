@@ -68,3 +68,10 @@ def test_a_mistake_is_said_in_one_sentence(typed: str, fragment: str, composed: 
 
 def test_an_error_without_words_is_called_by_its_name() -> None:
     assert sentence(RuntimeError()) == "RuntimeError"
+
+
+def test_a_file_that_no_word_names_is_called_as_the_system_does() -> None:
+    error = PermissionError(13, "Permission denied", "notes.txt")
+    assert sentence(error, ["seed=1"]) == "[Errno 13] Permission denied: 'notes.txt'"
+    said = sentence(error, ["hydra.run.dir=a", "hydra.run.dir=b"])
+    assert said.startswith("hydra.run.dir: no folder can be made at notes.txt (Permission denied)")

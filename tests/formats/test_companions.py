@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from tokenizers import Tokenizer
 
 from ctxext.formats.companions import Companions, plain_companions, read_companions
@@ -16,6 +17,16 @@ def test_what_is_written_is_read_back_with_the_length_put_in(tmp_path: Path) -> 
     assert found.tokenizer_config == {"eos_token": "</s>", "model_max_length": 512}
     assert found.generation_config == companions.generation_config
     assert found.chat_template == "{{ messages }}\n"
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_template_among_the_settings_is_taken_the_default_one_of_several(tmp_path: Path, several: bool) -> None:
+    named = [{"name": "tools", "template": "b"}, {"name": "default", "template": "a"}]
+    settings = {"eos_token": "</s>", "chat_template": named if several else "a"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    assert read_companions(tmp_path) == Companions({"eos_token": "</s>"}, {}, "a")
+    (tmp_path / "chat_template.jinja").write_text("file")
+    assert read_companions(tmp_path).chat_template == "file"
 
 
 def test_files_that_are_absent_are_empty(tmp_path: Path) -> None:

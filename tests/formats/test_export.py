@@ -31,7 +31,8 @@ def export_of(tmp_path: Path, decoder_of: DecoderOf, tokenizer: Tokenizer) -> Ca
 
     def exported(decoder: Decoder | None = None) -> dict[str, Any]:
         network = decoder_of(YARN) if decoder is None else decoder
-        return export_huggingface(tmp_path / "hf", network, tokenizer, plain_companions(tokenizer), TARGET, TRAINED)
+        words = tokenizer, plain_companions(tokenizer)
+        return export_huggingface(tmp_path / "hf", network, *words, TARGET, TRAINED, Rope(10000.0))
 
     return exported
 
@@ -80,6 +81,8 @@ def test_what_follows_the_length_is_read_exactly_as_a_whole_and_otherwise_throug
         ((2.1e-4, 2e-4), 20.0, "approximate", True),
         ((2e-6, 4e-3), 20.0, "approximate", True),
         ((2e-5, 0.0), 1.0, "approximate", True),
+        ((9e-3, 0.0), 20.0, "approximate", True),
+        ((2e-3, 0.0), 0.5, "not exportable", False),
         ((0.5, 0.5), 20.0, "not exportable", False),
         ((float("nan"), 0.0), 20.0, "not exportable", False),
         ((0.0, float("nan")), 20.0, "not exportable", False),
@@ -93,6 +96,13 @@ def test_the_label_follows_the_measured_difference(
 
     assert export_of()["label"] == label
     assert (tmp_path / "hf").exists() == written == bool(list(tmp_path.iterdir()))
+
+
+def test_what_is_refused_takes_an_earlier_export_along(tmp_path: Path, export_of: Any, monkeypatch: Any) -> None:
+    export_of()
+    monkeypatch.setattr(export, "compared", lambda *_: Compared(0.5, 0.5, 1.0, (Text(0, 64),)))
+    assert export_of()["label"] == "not exportable"
+    assert not list(tmp_path.iterdir())
 
 
 def test_files_that_the_reader_refuses_are_not_written(tmp_path: Path, export_of: Any, monkeypatch: Any) -> None:

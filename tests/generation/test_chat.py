@@ -1,10 +1,15 @@
 """Chats become the tokens that transformers makes of them, and nobody can type a control token."""
 
+from time import perf_counter
+from types import SimpleNamespace
+
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from ctxext.data.tokenizer import as_plain_text
-from ctxext.generation.chat import chat_tokens, rendered
+from ctxext.generation import chat
+from ctxext.generation.chat import chat_tokens, control_words, rendered
+from ctxext.generation.template import laid_out
 from ctxext.refusal import Refusal
 
 CHATML = (
@@ -55,6 +60,24 @@ def tokenizer(request) -> Tokenizer:
     return as_plain_text(request.param())
 
 
+@pytest.fixture
+def apart() -> None:
+    """Let the test lay out templates in a process of their own, which costs a fifth of a second each."""
+
+
+@pytest.fixture(autouse=True)
+def here(request, monkeypatch) -> None:
+    """Lay out templates in this process, but for tests that ask for another."""
+
+    def at_once(template, settings, text):
+        messages = [{"role": "user", "content": text}]
+        given = {"messages": messages, "add_generation_prompt": True, "tools": None, "documents": None}
+        return laid_out(template, given | control_words(settings))
+
+    if "apart" not in request.fixturenames:
+        monkeypatch.setattr(chat, "rendered", at_once)
+
+
 def theirs(tokenizer: Tokenizer, template: str, text: str) -> list[int]:
     """Return what transformers makes of a chat that `text` opens."""
     transformers = pytest.importorskip("transformers")
@@ -82,20 +105,56 @@ def test_control_tokens_that_a_user_types_are_plain_text(tokenizer, typed):
     assert typed in tokenizer.decode(found, skip_special_tokens=False)
 
 
-def test_a_template_runs_in_a_sandbox_and_its_own_refusal_is_a_sentence():
-    with pytest.raises(Refusal, match="chat template can't be used"):
-        rendered("{{ ''.__class__.__mro__[1].__subclasses__() }}", {}, "x")
-    with pytest.raises(Refusal, match="only system"):
+@pytest.mark.parametrize("flag", ["special", "plain"])
+def test_what_the_template_writes_is_a_control_token_whatever_its_flag(flag):
+    tokenizer = as_plain_text(byte_level())
+    template = CHATML.replace("assistant\\n", "assistant\\n<think>\\n")
+    added = [AddedToken(word, special=flag == "special") for word in ("<think>", "<role:user>", "\n\n", "<table>")]
+    tokenizer.add_tokens(added)
+    think, blank, table = (tokenizer.token_to_id(word) for word in ("<think>", "\n\n", "<table>"))
+
+    found = chat_tokens(tokenizer, template, SETTINGS, "a <think>b</think>")
+    assert found.count(think) == 1
+    assert "a <think>b</think>" in tokenizer.decode(found, skip_special_tokens=False)
+    ordinary = "a\n\nb <table> c"
+    if flag == "plain":  # what templates don't write, and runs of spaces, are ordinary text
+        assert chat_tokens(tokenizer, template, SETTINGS, ordinary) == theirs(tokenizer, template, ordinary)
+        assert {blank, table} <= set(chat_tokens(tokenizer, template + "\n\n", SETTINGS, ordinary))
+    in_a_branch = template + "{% if false %}<role:user>{% endif %}"
+    assert tokenizer.token_to_id("<role:user>") not in chat_tokens(tokenizer, in_a_branch, SETTINGS, "<role:user>")
+
+
+def test_a_control_word_that_merges_would_make_is_plain_too():
+    words = {character: number for number, character in enumerate("<t>ab")} | {"<t": 5, "<t>": 6}
+    tokenizer = Tokenizer(models.BPE(words, [("<", "t"), ("<t", ">")]))
+    tokenizer.add_tokens([AddedToken("<t>", special=False)])
+    found = chat_tokens(tokenizer, "a{{ messages[0].content }}b<t>", {}, "<t>")
+    assert [tokenizer.id_to_token(token) for token in found] == ["a", "<t", ">", "b", "<t>"]
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_template_is_laid_out_in_another_process_and_what_is_wrong_is_a_sentence():
+    assert rendered("{{ bos_token }}{{ messages[0].content }}é", SETTINGS, "漢\n🙂") == "<s>漢\n🙂é"
+    with pytest.raises(Refusal, match=r"^the chat template can't be used \(only system\); use chat=false$"):
         rendered("{{ raise_exception('only system') }}", {}, "x")
-    with pytest.raises(Refusal, match="can't be used"):
-        rendered("{% for %}", {}, "x")
-    with pytest.raises(Refusal, match="can't be used"):
-        rendered("{{ 1 / 0 }}", {}, "x")
 
 
-def test_a_template_may_ask_for_the_date_and_for_json():
-    assert len(rendered("{{ strftime_now('%Y') }}", {}, "x")) == 4
-    assert rendered("{{ messages[0] | tojson }}", {}, "<é>") == '{"role": "user", "content": "<é>"}'
+@pytest.mark.usefixtures("apart")
+def test_a_template_that_runs_for_ever_is_refused(monkeypatch):
+    monkeypatch.setattr(chat, "SECONDS", 0.4)
+    endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    start = perf_counter()
+    with pytest.raises(Refusal, match=r"can't be used \(it takes more than 0\.4 s\); use chat=false"):
+        rendered(endless, {}, "x")
+    assert perf_counter() - start < 2
+
+
+@pytest.mark.usefixtures("apart")
+def test_a_process_that_ends_by_itself_is_a_refusal(monkeypatch):
+    ended = SimpleNamespace(returncode=-24, stdout=b"")
+    monkeypatch.setattr(chat.subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(Refusal, match="ended with status -24"):
+        rendered("x", {}, "x")
 
 
 def test_a_template_that_leaves_the_text_out_is_refused(tokenizer):

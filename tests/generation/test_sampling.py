@@ -46,6 +46,15 @@ def test_temperature_0_takes_the_largest_and_so_does_the_one_likeliest():
     assert {Sampling(5.0, 0, 1e-9, seed).choose(LOGITS, 0) for seed in range(20)} == {3}
 
 
+@pytest.mark.parametrize("temperature", [5e-324, 1e-320, 1e-300, 1e308])
+@pytest.mark.parametrize("top_k", [0, 3])
+def test_the_most_extreme_temperatures_draw_tokens_that_there_are(temperature, top_k):
+    sampling = Sampling(temperature, top_k, 1.0, 0)
+    drawn = {sampling.choose(LOGITS * 1000, count) for count in range(20)}
+    assert sampling.probabilities(LOGITS * 1000).sum() == pytest.approx(1)
+    assert drawn == {3} if temperature < 1 else drawn <= set(range(6))
+
+
 def test_a_seed_gives_the_same_draws_and_another_gives_others():
     draws = [[Sampling(1.0, 0, 1.0, seed).choose(LOGITS, count) for count in range(50)] for seed in (0, 0, 1)]
     assert draws[0] == draws[1] != draws[2]

@@ -51,6 +51,23 @@ def test_random_tokens_give_what_decoding_them_at_once_gives(tokenizer, seed):
     assert "".join(streamed(tokenizer, [], tokens)) == tokenizer.decode(tokens)
 
 
+def test_bytes_that_never_become_a_character_are_shown_as_they_come(tokenizer):
+    lead = tokenizer.encode("🙂").ids[0]
+    characters, shown = Characters(tokenizer, []), ""
+    for _ in range(100):
+        shown += characters.push(lead)
+        assert len(characters.pending) <= 3
+        assert len(characters.context) <= 8
+    assert shown == UNREAD * 97
+    assert "".join([shown, *(characters.push(token) for token in tokenizer.encode("🙂").ids)]) == UNREAD * 100 + "🙂"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_beginnings_of_characters_are_shown_as_decoding_them_at_once_shows_them(tokenizer, count):
+    tokens = tokenizer.encode("🙂").ids[:count] * 20
+    assert "".join(streamed(tokenizer, [], tokens)) == tokenizer.decode(tokens)
+
+
 def test_a_space_after_the_prompt_stays(spaced):
     prompt, going_on = spaced.encode("the people").ids, spaced.encode("of the states").ids
     assert "".join(streamed(spaced, prompt, going_on)) == " of the states"

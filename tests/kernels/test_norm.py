@@ -55,3 +55,19 @@ def test_a_row_of_zeros_stays_zero():
     x = torch.zeros(2, 4, requires_grad=True)
     RmsNorm(4, 1e-5)(x).sum().backward()
     assert x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kind", [RmsNorm, FineRmsNorm, OffsetRmsNorm])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("shape", [(1, 1, 256), (2, 37, 576), (3, 5)])
+def test_without_gradients_every_bit_is_as_with_them(kind, dtype, shape):
+    draw = torch.Generator().manual_seed(4)
+    norm = kind(shape[-1], 1e-5)
+    norm.weight.data = torch.randn(shape[-1], generator=draw)
+    x = (torch.randn(shape, generator=draw) * 3).to(dtype)
+    with_gradients = norm(x.clone().requires_grad_())
+    with torch.inference_mode():
+        assert torch.equal(norm(x), with_gradients)
+    norm.requires_grad_(False)
+    assert torch.equal(norm(x), with_gradients)
+    assert with_gradients.requires_grad

@@ -299,7 +299,7 @@ def looks(network: Decoder, layer: int, length: int) -> Tensor:
     )
     everyone = Places.of(places(ids))
     values = torch.eye(length).expand(k.shape)  # what is gathered from them are the weights
-    return network.attend(layer, everyone, everyone, None, q, lambda states: (q, k, values))[0]
+    return network.attend(layer, everyone, None, q, lambda states: (q, k, values))[0]
 
 
 @torch.no_grad()

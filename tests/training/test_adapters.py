@@ -25,7 +25,7 @@ from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope, RopeInterp
 from ctxext.refusal import Refusal
 from ctxext.training import adapters, checkpoint
-from ctxext.training.adapters import attach, is_attached, merge
+from ctxext.training.adapters import attach, is_adapters, is_attached, merge
 from ctxext.training.checkpoint import FROZEN, frozen
 from ctxext.training.loop import Course, Watcher, fit, resume
 from ctxext.training.manifest import MANIFEST, write_manifest
@@ -319,6 +319,17 @@ def test_another_reading_of_an_adapted_network_reads_through_its_adapter(
     other = GEOMETRY.build(position, mask, Softmax())
     other.load_state_dict(model.state_dict())
     torch.testing.assert_close(found, read(other), atol=1e-5, rtol=1e-5)  # type: ignore[arg-type]
+
+
+def test_only_linear_maps_are_targeted_whatever_else_bears_their_name() -> None:
+    model, plain = network(), network()
+    attach(plain, SETTINGS, seed=5)
+    for block in model.layers:
+        block.mlp.q_proj = torch.nn.ModuleDict()
+    attach(model, SETTINGS, seed=5)
+
+    assert equal(model.state_dict(), plain.state_dict())
+    assert sum(is_adapters(name) for name in model.state_dict()) == 2 * 2 * 4
 
 
 def test_unknown_targets_are_refused_with_the_nearest() -> None:

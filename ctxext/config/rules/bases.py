@@ -9,7 +9,11 @@ from ctxext.config.traits import WHOLE, chosen, named, numbers, option
 from ctxext.formats.bases import open_base
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry, LstmGeometry
-from ctxext.position.rope import Rope
+from ctxext.position.dynamic import ByLength
+from ctxext.position.rope import Rope, Scaled
+from ctxext.seams import Position
+
+SEAMS = ("position", "mask", "attention")
 
 
 def from_scratch(run: Run) -> Iterator[str]:
@@ -20,7 +24,7 @@ def from_scratch(run: Run) -> Iterator[str]:
     if not isinstance(run.model, DecoderGeometry):
         yield f"{chosen(run, 'model')} {weights}; add base=none, or use model=tiny"
     position, mask, attention = open_base(run.base.path).members()
-    if run.position != position and run.position.base() != position.base():
+    if run.position != position and (run.position.base() != position.base() or not is_scaling(position)):
         same = named("position", position) == option(run, "position")
         own, had = (
             (numbers(run, "position"), str(position))
@@ -33,6 +37,17 @@ def from_scratch(run: Run) -> Iterator[str]:
     if run.attention != attention and run.attention.base() != attention:
         own = named("attention", attention)
         yield f"{chosen(run, 'attention')} {weights}, which had {own}; add base=none, or use attention={own}"
+
+
+def is_own(run: Run, slot: str) -> bool:
+    """Return whether the base of `run` was trained with what fills `slot`."""
+    own = open_base(run.base.path).members() if run.base.path else ()
+    return getattr(run, slot) in own
+
+
+def is_scaling(position: Position) -> bool:
+    """Return whether `position`, of a base, may give way to a method: only the untouched one and what scales it may."""
+    return type(position) is Rope or isinstance(position, (Scaled, ByLength))
 
 
 def trained_length(run: Run) -> Iterator[str]:
@@ -57,8 +72,9 @@ RULES = (without_attention, from_scratch, trained_length)
 
 def untrained(run: Run) -> Iterator[str]:
     """A method that weights must get used to is of little use before they have."""
-    for slot in ("position", "mask", "attention"):
-        if run.trainer.steps == 0 and trained(slot, option(run, slot)) == "fine-tuned":
+    for slot in SEAMS:
+        needs_training = trained(slot, option(run, slot)) == "fine-tuned" and not is_own(run, slot)
+        if run.trainer.steps == 0 and needs_training:
             yield f"{chosen(run, slot)} is made for weights trained on with it, and trainer.steps=0 trains nothing"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from ctxext.config.folders import fixed, option_of
 from ctxext.config.lengths import quotient
+from ctxext.config.rules.bases import is_own
 from ctxext.config.schema import Run
 from ctxext.config.traits import chosen, longest, named, numbers, option
 from ctxext.refusal import Refusal, require
@@ -106,7 +107,7 @@ RULES = (places, rows, nothing_drawn, turned, unchanged)
 def factors(run: Run) -> Iterator[str]:
     """A factor of 1 does nothing, and a typed one wins over the lengths; that of the option's own file is meant so."""
     factor = getattr(run.position, "factor", None)
-    if factor is not None:
+    if factor is not None and not is_own(run, "position"):
         derived = quotient(run.context_length, run.base.trained_length)
         if factor not in (derived, fixed("position", option(run, "position"), "factor")):
             lengths = f"context_length / base.trained_length is {derived:g}"

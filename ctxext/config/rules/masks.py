@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
+from ctxext.config.rules.bases import is_own
 from ctxext.config.rules.columns import RECALLING, WITHOUT_LOGITS
 from ctxext.config.schema import Run
 from ctxext.config.traits import WHOLE, acts, chosen, hides, longest, narrows, numbers, option, remaps
-from ctxext.formats.bases import open_base
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 
@@ -13,16 +13,11 @@ from ctxext.mask.sinks import Sinks
 def hiding_nothing(run: Run) -> Iterator[str]:
     """A mask must hide something of some length, unless it is the base's own."""
     length = longest(run)
-    if option(run, "mask") not in WHOLE and not hides(run, length) and not narrows(run) and not is_own(run):
+    if option(run, "mask") not in WHOLE and not hides(run, length) and not narrows(run) and not is_own(run, "mask"):
         yield (
             f"{numbers(run, 'mask')} sees all of every length up to {length}, so that it could have no effect;"
             " choose smaller numbers, or mask=document"
         )
-
-
-def is_own(run: Run) -> bool:
-    """Return whether the base of `run` was trained with its mask."""
-    return bool(run.base.path) and open_base(run.base.path).members()[1] == run.mask
 
 
 def room_for_sinks(run: Run) -> Iterator[str]:
@@ -55,7 +50,7 @@ RULES = (hiding_nothing, room_for_sinks, beside_attention)
 def hiding_later(run: Run) -> Iterator[str]:
     """A mask that hides nothing before it is trained."""
     length = longest(run)
-    if option(run, "mask") not in WHOLE and not hides(run, length) and not is_own(run):
+    if option(run, "mask") not in WHOLE and not hides(run, length) and not is_own(run, "mask"):
         yield f"{numbers(run, 'mask')} sees all of every length up to {length} until training narrows it"
 
 

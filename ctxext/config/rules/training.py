@@ -6,7 +6,7 @@ from dataclasses import fields
 from ctxext.config.schema import Run
 from ctxext.config.traits import chosen
 from ctxext.model.geometry import LstmGeometry
-from ctxext.training.adapters import check_targets, projections, require_peft
+from ctxext.training.adapters import check_targets, linear, projections, require_peft
 from ctxext.training.settings import EMBEDDINGS, WITHOUT, Trainer
 
 
@@ -40,7 +40,8 @@ def targets(run: Run) -> Iterator[str]:
         require_peft()
         with torch.device("meta"):  # the names alone
             check_targets(run.trainer.lora_targets, projections(run.model.block()))
-    yield from ()
+        names = run.trainer.lora_targets
+        yield from (f"trainer.lora_targets names {name} more than once" for name in {*names} if names.count(name) > 1)
 
 
 def adapting() -> list[str]:
@@ -74,4 +75,21 @@ def forgetful(run: Run) -> Iterator[str]:
         yield f"trainer.lora_trained leaves {left} as they are, without which LoRA hardly learns longer contexts"
 
 
-REMARKS = (tied, forgetful)
+def too_wide(run: Run) -> Iterator[str]:
+    """A matrix has no higher rank than its smaller side."""
+    if run.trainer.adapter != WITHOUT:
+        import torch
+
+        with torch.device("meta"):  # the sizes alone
+            parts = linear(run.model.block())
+        sides = {name.rpartition(".")[2]: min(part.weight.shape) for name, part in parts.items()}
+        narrow = [name for name in run.trainer.lora_targets if sides[name] < run.trainer.lora_rank]
+        if narrow:
+            least = min(sides[name] for name in narrow)
+            yield (
+                f"trainer.lora_rank={run.trainer.lora_rank} is above the smaller side of {' and '.join(narrow)}"
+                f" ({least} at the least), and has no effect beyond it"
+            )
+
+
+REMARKS = (tied, forgetful, too_wide)

@@ -28,6 +28,10 @@ ILLEGAL = [
     ),
     ("trainer.adapter=lora trainer.lora_targets=[q_prj]", "; did you mean 'q_proj'?"),
     (
+        "trainer.adapter=lora trainer.lora_targets=[q_proj,v_proj,q_proj]",
+        "trainer.lora_targets names q_proj more than once",
+    ),
+    (
         "trainer.adapter=lora model=vanilla base=none trainer.lora_targets=[up_proj]",
         "the model has no 'up_proj', only k_proj",
     ),
@@ -105,3 +109,12 @@ def test_what_longer_contexts_need_and_is_left_is_named(built: Callable[..., Run
     assert said(built(*lora, "trainer.lora_trained=[norms]"), "trainer.lora_trained leaves embeddings as they are")
     assert said(built(*lora, "trainer.lora_trained=[]"), "leaves embeddings and norms as they are")
     assert not said(built(*lora), "leaves")
+
+
+def test_a_rank_that_no_target_can_have_is_said(built: Callable[..., Run]) -> None:
+    lora = "context_length=512 trainer.adapter=lora base=none".split()  # noqa: SIM905
+    sizes = "model.hidden_size=32 model.num_attention_heads=4 model.head_dim=8 model.num_key_value_heads=1".split()  # noqa: SIM905
+    wide = "trainer.lora_rank=9 is above the smaller side of k_proj and v_proj (8 at the least)"
+    assert said(built(*lora, *sizes, "trainer.lora_rank=9"), wide)
+    assert not said(built(*lora, *sizes, "trainer.lora_rank=8"), "trainer.lora_rank=")
+    assert not said(built("context_length=512"), "trainer.lora_rank=")

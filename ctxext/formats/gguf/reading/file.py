@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ctxext.formats.card import is_license
 from ctxext.formats.gguf.reading.header import Header, read_header
 from ctxext.formats.gguf.reading.settings import ModelSettings, model_settings
+from ctxext.formats.kept import kept
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -69,8 +70,23 @@ class GgufBase:
         stated = self.header.values.get("general.license")
         return {"license": stated} if is_license(stated) else {}
 
+    def check(self) -> None:
+        """Refuse a file that could not be read to the end, without reading the content of a tensor."""
+        checked(self.file)
+
     def weights(self) -> "dict[str, Tensor]":
         """Return the tensors in float32 under our names."""
         from ctxext.formats.gguf.reading.tensors import read_weights
 
         return read_weights(self.header, self.settings.architecture, self.geometry())
+
+
+@kept
+def checked(file: Path) -> None:
+    """Refuse `file` if its tensors or its tokenizer are not those that its keys describe."""
+    from ctxext.formats.gguf.reading.tensors import check_tensors
+
+    base = GgufBase(file)
+    check_tensors(base.header, base.settings.architecture, base.geometry())
+    base.tokenizer()
+    base.companions()

@@ -76,6 +76,7 @@ def parsed(file: Path, size: int, changed: int) -> Header:
         values: dict[str, Any] = {}
         for _ in range(num_keys):
             key = cursor.string()
+            require(key.isprintable(), f"{file}: the key {key!r} holds a character that no name has")
             require(key not in values, f"{file}: the key {key!r} occurs twice")
             values[key] = cursor.value(cursor.scalar("<u4"), key)
         listed = [tensor_entry(cursor) for _ in range(num_tensors)]
@@ -169,6 +170,7 @@ class Listed(NamedTuple):
 def tensor_entry(cursor: Cursor) -> Listed:
     """Return the next entry of the list of tensors."""
     name, count = cursor.string(), cursor.scalar("<u4")
+    require(name.isprintable(), f"{cursor.file}: the tensor {name!r} holds a character that no name has")
     require(
         1 <= count <= MOST_DIMENSIONS,
         f"{cursor.file}: {name} must have 1 to {MOST_DIMENSIONS} dimensions, got {count}",
@@ -189,7 +191,10 @@ def placed(file: Path, listed: list[Listed], start: int, size: int) -> dict[str,
         stored = located(file, entry, start)
         require(stored.start >= end, f"{file}: the tensor {entry.name!r} begins within the one before it")
         end = stored.stop
-        require(end <= size, f"{file}: {entry.name} ends at byte {end}, but the file has {size}; it is truncated")
+        require(
+            end <= size,
+            f"{file}: {entry.name} ends at byte {end}, but the file has {size}; it is truncated; fetch it again",
+        )
         tensors[entry.name] = stored
     return tensors
 

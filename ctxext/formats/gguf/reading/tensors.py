@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from gguf.constants import GGML_QUANT_SIZES
 from gguf.quants import dequantize
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,10 +26,8 @@ ROTARY = (ROPE_FREQS, ROPE_SHORT, ROPE_LONG)
 
 def read_weights(header: Header, architecture: Architecture, geometry: DecoderGeometry) -> dict[str, Tensor]:
     """Return the tensors of `header` in float32 under our names; refuse those of another model than `geometry`."""
-    wanted = {name: (stored_name(name, architecture), shape) for name, shape in shapes(geometry).items()}
-    check_names(header, dict(wanted.values()))
     tensors = {}
-    for name, (stored, _) in wanted.items():
+    for name, stored in check_tensors(header, architecture, geometry).items():
         tensor = torch.from_numpy(numbers(header, stored))
         require(bool(torch.isfinite(tensor).all()), f"{header.file}: {stored} holds a value that is not finite")
         if architecture.norm_offset and name.endswith("norm.weight"):
@@ -39,6 +38,15 @@ def read_weights(header: Header, architecture: Architecture, geometry: DecoderGe
             tensor = halved(tensor, geometry.num_key_value_heads)
         tensors[name] = tensor
     return tensors
+
+
+def check_tensors(header: Header, architecture: Architecture, geometry: DecoderGeometry) -> dict[str, str]:
+    """Return what `header` calls each of our tensors; refuse those of another model, and what can't be dequantised."""
+    wanted = {name: (stored_name(name, architecture), shape) for name, shape in shapes(geometry).items()}
+    check_names(header, dict(wanted.values()))
+    for stored, _ in wanted.values():
+        check_kind(header, stored)
+    return {name: stored for name, (stored, _) in wanted.items()}
 
 
 def shapes(geometry: DecoderGeometry) -> dict[str, tuple[int, ...]]:
@@ -59,17 +67,26 @@ def check_names(header: Header, wanted: dict[str, tuple[int, ...]]) -> None:
         require(has == shape, f"{header.file}: {name} has the shape {list(has)}, not {list(shape)} as its keys say")
 
 
+def check_kind(header: Header, name: str) -> None:
+    """Refuse, by its name, a tensor of `header` in a quantisation that gguf can't undo."""
+    kind = header.tensors[name].kind
+    _, block_bytes = GGML_QUANT_SIZES[kind]
+    try:
+        with np.errstate(all="ignore"):
+            dequantize(np.zeros((1, block_bytes), np.uint8), kind)
+    except NotImplementedError as error:
+        raise Refusal(f"{header.file}: {name} is stored as {kind.name}, which gguf can't dequantise") from error
+
+
 def numbers(header: Header, name: str) -> NDArray[np.float32]:
     """Return the tensor `name` of `header`, dequantised; refuse, by its name, a quantisation that gguf can't undo."""
+    check_kind(header, name)
     stored = header.tensors[name]
     content: NDArray[Any] = np.fromfile(header.file, np.uint8, stored.stop - stored.start, offset=stored.start)
     require(content.size == stored.stop - stored.start, f"{header.file}: the file ends within {name}")
     rows = content.reshape(*stored.shape[:-1], -1)
-    try:
-        with np.errstate(all="ignore"):  # what is not finite is refused by its name
-            dequantised = dequantize(rows, stored.kind)
-    except NotImplementedError as error:
-        raise Refusal(f"{header.file}: {name} is stored as {stored.kind.name}, which gguf can't dequantise") from error
+    with np.errstate(all="ignore"):  # what is not finite is refused by its name
+        dequantised = dequantize(rows, stored.kind)
     return np.ascontiguousarray(dequantised, np.float32)
 
 

@@ -46,6 +46,7 @@ def write(
     words = vocabulary(tokenizer, companions, decoder.geometry.vocab_size)
     tensors = stored_tensors(decoder, place)
     kinds = {name: kind_of(tensor, precision) for name, tensor in tensors.items()}
+    file.parent.mkdir(parents=True, exist_ok=True)
     writer = GGUFWriter(file, place.architecture)
     try:
         keys = {f"{place.architecture}.{key}": value for key, value in place.keys.items()}

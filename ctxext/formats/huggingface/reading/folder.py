@@ -4,14 +4,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctxext.data.tokenizer import load_tokenizer
 from ctxext.formats.card import read_origin
 from ctxext.formats.companions import TOKENIZER, Companions
 from ctxext.formats.huggingface.reading.keys import Keys
 from ctxext.formats.huggingface.reading.kinds import geometry_of, kind_of, with_defaults
 from ctxext.formats.huggingface.reading.ropes import LONGEST, read_position
-from ctxext.formats.huggingface.reading.speech import read_speech
+from ctxext.formats.huggingface.reading.speech import ids_in, read_speech
 from ctxext.formats.huggingface.reading.windows import mask_of
 from ctxext.formats.json_files import read_json
+from ctxext.formats.kept import kept
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.refusal import require
 
@@ -36,8 +38,7 @@ class HuggingFaceBase:
 
     def stated(self) -> Keys:
         """Return config.json as it is."""
-        file = self.folder / CONFIG
-        return Keys(file, read_json(file))
+        return stated(self.folder / CONFIG)
 
     def trained_length(self) -> int:
         """Return the length in tokens at which the weights were trained, also where they are read as extended since."""
@@ -60,17 +61,18 @@ class HuggingFaceBase:
 
     def tokenizer(self) -> "Tokenizer":
         """Return the tokenizer; refuse one that is absent, or has a token for which the network has no row."""
-        from ctxext.data.tokenizer import load_tokenizer
+        self.check_tokenizer()
+        return load_tokenizer(self.folder / TOKENIZER)
 
+    def check_tokenizer(self) -> None:
+        """Refuse a tokenizer that is absent, or has a token for which the network has no row."""
         file, config = self.folder / TOKENIZER, self.config()
         if not file.is_file() and (self.folder / SENTENCEPIECE).is_file():
             convert = "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER) of transformers writes it"
             require(False, f"{file}: no such file, and {SENTENCEPIECE} alone is not read; {convert}")
-        tokenizer, rows = load_tokenizer(file), config.whole("vocab_size")
-        last = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+        last, rows = max(ids_in(file).values(), default=0), config.whole("vocab_size")
         rule = f"but {config.where('vocab_size')} is {rows}"
         require(last < rows, f"{file}: it doesn't fit the vocabulary, its ids go up to {last}, {rule}")
-        return tokenizer
 
     def companions(self) -> Companions:
         """Return what goes with the tokenizer."""
@@ -80,8 +82,22 @@ class HuggingFaceBase:
         """Return what the folder says of where the model comes from."""
         return read_origin(self.folder)
 
+    def check(self) -> None:
+        """Refuse files that could not be read to the end, without reading the content of a tensor."""
+        from ctxext.formats.huggingface.reading.weights import checked_headers
+
+        checked_headers(self.folder, self.geometry())
+        self.check_tokenizer()
+        self.companions()
+
     def weights(self) -> "dict[str, Tensor]":
         """Return the tensors in float32 under our names."""
         from ctxext.formats.huggingface.reading.weights import read_weights
 
         return read_weights(self.folder, self.geometry())
+
+
+@kept
+def stated(file: Path) -> Keys:
+    """Return the keys of the config.json `file` as it is."""
+    return Keys(file, read_json(file))

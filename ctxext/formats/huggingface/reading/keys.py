@@ -28,30 +28,36 @@ class Keys:
         """Return whether `key` is there, and not null."""
         return self.content.get(key) is not None
 
+    def rule(self, holds: bool, key: str, wanted: str) -> None:
+        """Refuse the value of `key` unless what is `wanted` of it `holds`; say so where there is none."""
+        is_there = key in self.content
+        got = f"must be {wanted}, got {self.content.get(key)!r}" if is_there else f"is missing; it must be {wanted}"
+        require(holds, f"{self.where(key)} {got}")
+
     def whole(self, key: str, least: int = 1, most: int = LARGEST) -> int:
         """Return the whole number at `key`, from `least` to `most`."""
         value = self.content.get(key)
         fits = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-        require(fits, f"{self.where(key)} must be a whole number from {least} to {most}, got {value!r}")
+        self.rule(fits, key, f"a whole number from {least} to {most}")
         return int(self.content[key])
 
     def number(self, key: str) -> float:
         """Return the finite number above 0 at `key`."""
         value = self.content.get(key)
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf
-        require(fits, f"{self.where(key)} must be a number above 0, got {value!r}")
+        self.rule(fits, key, "a number above 0")
         return float(self.content[key])
 
     def flag(self, key: str) -> bool:
         """Return the truth value at `key`."""
         value = self.content.get(key)
-        require(isinstance(value, bool), f"{self.where(key)} must be true or false, got {value!r}")
+        self.rule(isinstance(value, bool), key, "true or false")
         return bool(value)
 
     def items(self, key: str) -> list[Any]:
         """Return the list at `key`."""
         value = self.content.get(key)
-        require(isinstance(value, list), f"{self.where(key)} must be a list, got {value!r}")
+        self.rule(isinstance(value, list), key, "a list")
         return list(self.content[key])
 
     def numbers(self, key: str) -> tuple[float, ...]:

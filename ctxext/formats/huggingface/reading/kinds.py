@@ -201,7 +201,8 @@ def kind_of(config: Keys) -> Kind:
     where = config.where("model_type")
     require(name != "gemma3", f"{where} is gemma3, a model that sees images; the text model alone is gemma3_text")
     near = nearest(name, known) if isinstance(name, str) else ""
-    require(name in known, f"{where} must be one of {', '.join(known)}, the kinds that are read, got {name!r}{near}")
+    got = f"got {name!r}{near}" if "model_type" in config.content else "but it is missing"
+    require(name in known, f"{where} must be one of {', '.join(known)}, the kinds that are read, {got}")
     return KINDS[str(name)]
 
 

@@ -1,13 +1,16 @@
 """The safetensors files of a Hugging Face folder, one or several: what their headers say, before a tensor is read."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+from ctxext.formats.kept import kept
 from ctxext.refusal import Refusal, require
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-FLOATS = ("F16", "BF16", "F32")
+FLOATS = {"F16": 2, "BF16": 2, "F32": 4}
+"""The kinds of numbers that are read, with the bytes of each."""
 LONGEST_HEADER = 100_000_000
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 Entries = dict[str, dict[str, Any]]
@@ -17,6 +20,7 @@ Entries = dict[str, dict[str, Any]]
 def read_headers(folder: Path) -> dict[Path, Entries]:
     """Return the headers of the files that hold the weights in `folder`; refuse files that are absent or no such."""
     file, index = folder / WEIGHTS, folder / INDEX
+    require(not file.is_dir(), f"{file}: it is a folder, where the file of weights belongs")
     if file.is_file():
         return {file: read_header(file)}
     if not index.is_file():
@@ -25,7 +29,8 @@ def read_headers(folder: Path) -> dict[Path, Entries]:
     found = {}
     for name, wanted in by_shard.items():
         shard = folder / name
-        require(shard.is_file(), f"{shard}: no such file, but {index} names it; copy it there too")
+        absent = "it is a folder" if shard.is_dir() else "no such file"
+        require(shard.is_file(), f"{shard}: {absent}, but {index} names it; copy it there too")
         entries = read_header(shard)
         for tensor in sorted(entries.keys() ^ wanted):
             where = "is not in it, but" if tensor in wanted else "is in it, but not where"
@@ -58,20 +63,39 @@ def read_index(file: Path) -> dict[str, set[str]]:
     return by_shard
 
 
+@kept
 def read_header(file: Path) -> Entries:
     """Return the header of the safetensors `file`; of two tensors of one name its library takes one in silence."""
     total = file.stat().st_size
     with file.open("rb") as opened:
         size = int.from_bytes(opened.read(8), "little")
         is_there = size <= min(total - 8, LONGEST_HEADER)
-        require(is_there, f"{file}: not a whole safetensors file, its header of {size} bytes is not there")
+        rule = f"its header of {size} bytes is not there" if total > 8 else f"it has {total} bytes"
+        require(is_there, f"{file}: not a whole safetensors file, {rule}; fetch it again")
         content = opened.read(size)
     header = parsed(content, file, "not a safetensors file")
     entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
     for name, entry in entries.items():
+        require(name.isprintable(), f"{file}: the tensor {name!r} holds a character that no name has")
         fits = isinstance(entry, dict) and isinstance(entry.get("shape"), list)
         require(fits, f"{file}: not a safetensors file, its header has no shape for {name}")
+    check_size(file, entries, 8 + size, total)
     return entries
+
+
+def check_size(file: Path, entries: Entries, start: int, total: int) -> None:
+    """Refuse `file` of `total` bytes unless its tensors, behind byte `start`, lie in it side by side up to its end."""
+    end = 0
+    spans: dict[str, Any] = {name: entry.get("data_offsets") for name, entry in entries.items()}
+    for name, span in spans.items():
+        fits = isinstance(span, list) and len(span) == 2 and all(type(place) is int for place in span)
+        require(fits, f"{file}: not a safetensors file, its header doesn't say where {name} lies")
+    for name, (first, last) in sorted(spans.items(), key=lambda item: item[1]):
+        rule = f"{file}: not a safetensors file, {name} should begin at byte {end} of the tensors"
+        require(first == end <= last, f"{rule}, got {first} to {last}")
+        end = last
+    rule = f"{file}: not a whole safetensors file, it should have {start + end} bytes, and has {total}"
+    require(start + end == total, f"{rule}; fetch it again")
 
 
 def parsed(content: bytes, file: Path, reproach: str) -> dict[str, Any]:
@@ -107,3 +131,7 @@ def check_entries(headers: dict[Path, Entries], wanted: dict[str, tuple[int, ...
         rule = f"{file}: {name} has the shape {entry['shape']}, not {shape} as config.json says"
         require(entry["shape"] == shape, rule)
         require(dtype in FLOATS, f"{file}: {name} must be one of {', '.join(FLOATS)}, got {dtype}")
+        (first, last), size = entry["data_offsets"], math.prod(shape) * FLOATS[str(dtype)]
+        require(
+            last - first == size, f"{file}: {name} must have {size} bytes, as {dtype} of {shape}, got {last - first}"
+        )

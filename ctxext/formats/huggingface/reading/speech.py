@@ -1,16 +1,16 @@
 """How a Hugging Face model speaks: control tokens, chat template, generation, from wherever folders keep them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ctxext.data.tokenizer import load_tokenizer
-from ctxext.formats.companions import SETTINGS, TOKENIZER, Companions, read_companions
+from ctxext.formats.companions import TOKENIZER, Companions, read_companions
 from ctxext.formats.huggingface.reading.keys import Keys
 from ctxext.formats.json_files import read_json
-from ctxext.refusal import require
+from ctxext.formats.kept import kept
 
 WORDS = ("bos_token", "eos_token", "pad_token")
-TEMPLATES = "chat_template"
 SPECIAL = "special_tokens_map.json"
 DERIVED = "_from_model_config"
 """The key by which transformers marks ids that nobody chose."""
@@ -24,7 +24,6 @@ def read_speech(folder: Path, config: Keys, rows: int) -> Companions:
     found = read_companions(folder)
     special = read_json(folder / SPECIAL) if (folder / SPECIAL).is_file() else {}
     settings = special | found.tokenizer_config
-    template = settings.pop(TEMPLATES, None)
     generation = {key: value for key, value in found.generation_config.items() if key != DERIVED}
     for word in WORDS:
         key = f"{word}_id"
@@ -32,7 +31,7 @@ def read_speech(folder: Path, config: Keys, rows: int) -> Companions:
         ids = next((ids for ids in stated if ids is not None), None)
         generation[key] = id_of(folder, settings.get(word)) if ids is None else ids
     generation = {key: value for key, value in generation.items() if value is not None}
-    return Companions(settings, generation, found.chat_template or chosen(template, folder))
+    return Companions(settings, generation, found.chat_template)
 
 
 def possible(ids: object, rows: int) -> Any:
@@ -47,15 +46,11 @@ def id_of(folder: Path, word: object) -> int | None:
     text = word.get("content") if isinstance(word, dict) else word
     if not isinstance(text, str):
         return None
-    token = load_tokenizer(folder / TOKENIZER).token_to_id(text)
-    return None if token is None else int(token)
+    return ids_in(folder / TOKENIZER).get(text)
 
 
-def chosen(template: object, folder: Path) -> str:
-    """Return the `template` of the tokenizer's settings; of several with names, the one named default."""
-    several = template if isinstance(template, list) else [{"name": "default", "template": template or ""}]
-    named = {entry.get("name"): entry.get("template") for entry in several if isinstance(entry, dict)}
-    text = named.get("default", "")
-    rule = f"{folder / SETTINGS}: {TEMPLATES} must be a text, or a list with one named default"
-    require(isinstance(text, str), f"{rule}, got {template!r}")
-    return str(text)
+@kept
+def ids_in(file: Path) -> Mapping[str, int]:
+    """Return the id of each token in the tokenizer.json `file`, control tokens among them."""
+    ids: dict[str, int] = load_tokenizer(file).get_vocab(with_added_tokens=True)
+    return ids

@@ -1,6 +1,7 @@
 """The tensors of a Hugging Face folder under our names, checked before a byte of them is used."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -27,19 +28,25 @@ def named(name: str) -> str:
 
 def read_weights(folder: Path, geometry: DecoderGeometry) -> dict[str, Tensor]:
     """Return the tensors of `folder` in float32 under our names; refuse those of another model than `geometry`."""
-    headers, wanted = read_headers(folder), shapes(geometry)
-    needed = {
-        file: {name: entry for name, entry in entries.items() if not name.endswith(DERIVED)}
-        for file, entries in headers.items()
-    }
-    is_repeated = geometry.tie_word_embeddings and any(HEAD in entries for entries in needed.values())
-    check_entries(needed, wanted | ({HEAD: wanted[EMBEDDING]} if is_repeated else {}))
-    tensors = dict(tensor for file, entries in needed.items() for tensor in opened(file, entries))
-    if is_repeated:
+    headers = checked_headers(folder, geometry)
+    tensors = dict(tensor for file, entries in headers.items() for tensor in opened(file, entries))
+    if geometry.tie_word_embeddings and HEAD in tensors:
         same = torch.equal(tensors.pop(HEAD), tensors[EMBEDDING.removeprefix(PREFIX)])
         rule = "but tie_word_embeddings is true in config.json"
         require(same, f"{next(iter(headers))}: {HEAD} differs from {EMBEDDING}, {rule}; set it to false")
     return tensors
+
+
+def checked_headers(folder: Path, geometry: DecoderGeometry) -> dict[Path, Entries]:
+    """Return what each file of `folder` has of the model of `geometry`; refuse what is missing, too much or cut off."""
+    wanted = shapes(geometry)
+    needed = {
+        file: {name: entry for name, entry in entries.items() if not name.endswith(DERIVED)}
+        for file, entries in read_headers(folder).items()
+    }
+    is_repeated = geometry.tie_word_embeddings and any(HEAD in entries for entries in needed.values())
+    check_entries(needed, wanted | ({HEAD: wanted[EMBEDDING]} if is_repeated else {}))
+    return needed
 
 
 def opened(file: Path, entries: Entries) -> Iterator[tuple[str, Tensor]]:
@@ -54,6 +61,7 @@ def opened(file: Path, entries: Entries) -> Iterator[tuple[str, Tensor]]:
         raise Refusal(f"{file}: not a whole safetensors file ({error})") from error
 
 
+@lru_cache(maxsize=4)
 def shapes(geometry: DecoderGeometry) -> dict[str, tuple[int, ...]]:
     """Return the shape of each tensor of a network of `geometry`, under Hugging Face's names; nothing is allocated."""
     with torch.device("meta"):

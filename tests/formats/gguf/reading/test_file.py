@@ -32,6 +32,26 @@ def test_a_file_is_opened_by_its_suffix(
     assert base.origin() == {"license": "apache-2.0"}
 
 
+@pytest.mark.parametrize(
+    ("keys", "sentence"),
+    [
+        ({"tokenizer.ggml.pre": "smolm"}, "tokenizer.ggml.pre must be one of"),
+        ({"tokenizer.ggml.eos_token_id": None}, "tokenizer.ggml.eos_token_id is missing"),
+    ],
+)
+def test_a_tokenizer_that_is_not_read_is_found_by_a_check(
+    keys: dict[str, Any],
+    sentence: str,
+    tmp_path: Path,
+    transformers_model: Callable[..., Any],
+    gguf_of: Callable[..., Path],
+) -> None:
+    GgufBase(gguf_of(tmp_path / "m.gguf", transformers_model("llama"), "llama")).check()
+    file = gguf_of(tmp_path / "n.gguf", transformers_model("llama"), "llama", keys=keys)
+    with pytest.raises(Refusal, match=sentence):
+        GgufBase(file).check()
+
+
 def test_a_file_that_states_no_license_has_none(
     tmp_path: Path, transformers_model: Callable[..., Any], gguf_of: Callable[..., Path]
 ) -> None:

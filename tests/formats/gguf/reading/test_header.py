@@ -108,6 +108,8 @@ def test_a_header_is_read_once_until_its_file_changes(file: Path, monkeypatch: p
         (contents(key("k", 13, b"0")), "k has the unknown type 13"),
         (contents(key("k", 8, struct.pack("<Q", 2) + b"\xff\xfe")), "is not UTF-8"),
         (contents(*[key("k", 0, b"0")] * 2), "the key 'k' occurs twice"),
+        (contents(key("k\x1b", 0, b"0")), "holds a character that no name has"),
+        (contents(tensors=(tensor("t\n", 8),)), "holds a character that no name has"),
         (
             contents(key("general.alignment", 4, struct.pack("<I", 33))),
             "general.alignment must be a power of two, got 33",

@@ -158,3 +158,6 @@ def test_tensors_of_another_model_are_refused_by_name(
     file = gguf_of(tmp_path / "m.gguf", transformers_model("llama"), "llama", tensors=changes)
     with pytest.raises(Refusal, match=re.escape(sentence)):
         GgufBase(file).weights()
+    if "finite" not in sentence:  # which is found in the content alone
+        with pytest.raises(Refusal, match=re.escape(sentence)):
+            GgufBase(file).check()

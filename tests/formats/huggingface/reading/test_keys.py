@@ -40,14 +40,17 @@ def test_values_come_back_in_their_types() -> None:
         (lambda found: found.whole("tied"), "config.json: tied must be a whole number"),
         (lambda found: found.whole("size", most=2), "config.json: size must be a whole number from 1 to 2, got 3"),
         (lambda found: found.whole("size", least=4), "from 4 to"),
-        (lambda found: found.whole("absent"), "got None"),
+        (lambda found: found.whole("absent"), "config.json: absent is missing; it must be a whole number"),
         (lambda found: found.number("tied"), "config.json: tied must be a number above 0, got False"),
         (lambda found: found.number("names"), "config.json: names must be a number above 0, got ['a']"),
         (lambda found: found.flag("size"), "config.json: size must be true or false, got 3"),
         (lambda found: found.items("size"), "config.json: size must be a list, got 3"),
         (lambda found: found.numbers("names"), "config.json: names must be a number above 0, got 'a'"),
         (lambda found: found.inside("size"), "config.json: size must be an object, got 3"),
-        (lambda found: found.inside("rope").whole("size"), "config.json: rope.size must be a whole number"),
+        (
+            lambda found: found.inside("rope").whole("size"),
+            "config.json: rope.size is missing; it must be a whole number",
+        ),
     ],
 )
 def test_other_values_are_refused_by_name(read: Any, sentence: str) -> None:

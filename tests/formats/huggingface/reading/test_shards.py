@@ -68,7 +68,48 @@ def test_a_missing_shard_is_refused_with_the_file_that_names_it(folder: Path) ->
 def test_a_truncated_shard_is_refused(folder: Path) -> None:
     shard = shard_of(folder, NORM)
     shard.write_bytes(shard.read_bytes()[:-10])
-    assert refusal(folder).startswith(f"{shard}: not a whole safetensors file")
+    size = shard.stat().st_size
+    rule = f"it should have {size + 10} bytes, and has {size}"
+    assert refusal(folder) == f"{shard}: not a whole safetensors file, {rule}; fetch it again"
+
+
+def test_a_folder_in_place_of_a_file_is_said_to_be_one(folder: Path, tmp_path: Path) -> None:
+    shard = shard_of(folder, NORM)
+    shard.unlink()
+    shard.mkdir()
+    assert refusal(folder) == f"{shard}: it is a folder, but {folder / INDEX} names it; copy it there too"
+    (tmp_path / "model.safetensors").mkdir()
+    with pytest.raises(Refusal, match=r"model\.safetensors: it is a folder, where the file of weights belongs"):
+        read_headers(tmp_path)
+
+
+@pytest.mark.parametrize("size", [0, 7])
+def test_an_empty_file_is_said_to_be_one(tmp_path: Path, size: int) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"a" * size)
+    with pytest.raises(Refusal, match=f"not a whole safetensors file, it has {size} bytes; fetch it again"):
+        read_headers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda entry: entry.pop("data_offsets"), "its header doesn't say where model.norm.weight lies"),
+        (lambda entry: entry.update(data_offsets=[0, 1.5]), "its header doesn't say where model.norm.weight lies"),
+        (lambda entry: entry.update(data_offsets=[5, 3]), "should begin at byte"),
+        (lambda entry: entry.update(data_offsets=[0, 128]), "should begin at byte"),
+        (lambda entry: entry.update(dtype="F16"), "model.norm.weight must have 64 bytes, as F16 of [32], got 128"),
+    ],
+)
+def test_tensors_lie_side_by_side(change: Callable[[Any], Any], sentence: str, folder_of: Callable[..., Path]) -> None:
+    folder = folder_of("llama")
+    file = folder / "model.safetensors"
+    content = file.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    change(header[NORM])
+    written = json.dumps(header).encode()
+    file.write_bytes(len(written).to_bytes(8, "little") + written + content[8 + size :])
+    assert sentence in refusal(folder)
 
 
 def test_a_tensor_that_the_shard_lacks_is_refused(folder: Path) -> None:

@@ -174,7 +174,7 @@ def test_each_composition_with_a_home_is_read_exactly(
     folder = tmp_path / "export" / "hf"
     decoder = decoder_of(position, mask, attention, geometry)
 
-    label = export_huggingface(folder, decoder, tokenizer, plain_companions(tokenizer), TARGET, TRAINED)
+    label = export_huggingface(folder, decoder, tokenizer, plain_companions(tokenizer), TARGET, TRAINED, Rope(10000.0))
 
     assert label["label"] == "exact", label
     assert label["positions"] == [[0, 64], [0, 128], [0, 256]]
@@ -296,7 +296,9 @@ def test_what_has_no_home_is_refused_by_its_part_and_leaves_nothing(
 ) -> None:
     built = decoder_of(**model) if isinstance(model, dict) else model
 
-    label = export_huggingface(tmp_path / "hf", built, tokenizer, plain_companions(tokenizer), TARGET, TRAINED)
+    label = export_huggingface(
+        tmp_path / "hf", built, tokenizer, plain_companions(tokenizer), TARGET, TRAINED, Rope(10000.0)
+    )
 
     assert label["label"] == "not exportable"
     assert label["reason"].startswith(words)
