@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "ctxext"
 FLOORS = [
-    {"seams", "refusal", "maths"},
+    {"seams", "refusal", "processes", "maths"},
     {"kernels"},
     {"position", "mask", "attention", "tasks"},
     {"model", "data"},

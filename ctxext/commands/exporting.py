@@ -19,6 +19,7 @@ from ctxext.reporting.journal import Journal
 
 RESULTS = "results.json"
 HUGGING_FACE, GGUF = "export/hf", "export/model.gguf"
+PLACES = {"hf": HUGGING_FACE, "gguf": GGUF}
 REFUSED = "not exportable"
 
 
@@ -33,10 +34,11 @@ def write_exports(
     labels = []
     if "hf" in run.export.format or not run.export.format:
         labels.append(export_huggingface(folder / HUGGING_FACE, network, *words, *lengths, base_members(run)[0]))
-        journal.say(told(folder / HUGGING_FACE, labels[-1]))
     if "gguf" in run.export.format:
         labels.append(export_gguf(folder / GGUF, network, *words, *lengths, run.export.gguf_type))
-        journal.say(told(folder / GGUF, labels[-1]))
+    for label in labels:
+        if label["label"] != REFUSED:  # its sentence stands in the table of a run, and is the error of an export
+            journal.say(told(folder / PLACES[label["format"]], label))
     for line in (line for label in labels for line in label.get("serve", [])):
         journal.say(f"serve  {line}")
     return joined(labels)

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ctxext.processes import is_alive
+
 WRITTEN, REPLACED = ".tmp", ".old"
 
 
@@ -44,14 +46,3 @@ def remove(path: Path) -> None:
 def beside(place: Path, mark: str) -> Path:
     """Return the path of this process beside `place`; it ends as `place` does, which tells readers the format."""
     return place.with_name(f"{mark}-{os.getpid()}-{place.name}")
-
-
-def is_alive(process: int) -> bool:
-    """Return whether a process with this id runs on this machine."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

@@ -180,14 +180,6 @@ def with_block(network: Any, indices: tuple[int, ...]) -> Any:
     return other
 
 
-def activation_bytes(network: Any, length: int, measured: tuple[int, int]) -> float:
-    """Return an estimate of `saved_bytes` at `length`, from what is kept at the two `measured` lengths.
-
-    Parts that grow with the length and with its square are told apart; the loss, which holds few logits, is left out.
-    """
-    return extrapolated(length, {count: saved_bytes(network, count) for count in measured})
-
-
 def extrapolated(length: int, saved: Mapping[int, int]) -> float:
     """Return an estimate of `saved_bytes` at `length` from the bytes `saved` at two lengths, the shorter one first."""
     (short, at_short), (long, at_long) = saved.items()

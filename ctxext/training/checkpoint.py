@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ctxext.maths.fingerprint import fingerprint
+from ctxext.processes import is_alive
 from ctxext.refusal import Refusal, require
 from ctxext.training.manifest import fault, flush, write_manifest
 
@@ -219,14 +220,3 @@ def sweep(folder: Path) -> None:
         process = path.name.rsplit("-", 1)[1]
         if process.isdecimal() and (int(process) == os.getpid() or not is_alive(int(process))):
             shutil.rmtree(path, ignore_errors=True)
-
-
-def is_alive(process: int) -> bool:
-    """Return whether a process with this id runs on this machine."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True

@@ -87,6 +87,7 @@ def test_activations_are_measured_and_carried_on_to_other_lengths():
     at_16, at_64 = cost.saved_bytes(network, 16), cost.saved_bytes(network, 64)
     width = 24 * 4  # bytes of a state, of which each layer keeps several
     assert 64 * 2 * 6 * width < at_64 < 64 * 2 * 60 * width
-    assert cost.activation_bytes(network, 64, (16, 32)) == pytest.approx(at_64, rel=0.02)
-    assert cost.activation_bytes(network, 16, (16, 32)) == at_16
+    saved = {length: cost.saved_bytes(network, length) for length in (16, 32)}
+    assert cost.extrapolated(64, saved) == pytest.approx(at_64, rel=0.02)
+    assert cost.extrapolated(16, saved) == at_16
     assert all(part.grad is None for part in network.parameters())
