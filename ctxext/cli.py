@@ -1,4 +1,4 @@
-"""What was typed becomes one command: the first word names it, the rest is Hydra's (or plain, for `ls`)."""
+"""What was typed becomes one command: the first word names it, the rest is Hydra's, or plain."""
 
 import argparse
 import contextlib
@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctxext import __version__
-from ctxext.commands.stages import STAGES
+from ctxext.commands.stages import PLAIN, STAGES, Plain, Stage
 from ctxext.refusal import Refusal, nearest, require
 
 if TYPE_CHECKING:
     from ctxext.commands.jobs import Errand
 
 
-LISTING = "what can be composed, a line each with its paper"
-LISTINGS = ("ctxext ls", "ctxext ls position", "ctxext ls method --json")
 SUMMARY = "Extend the context of a language model, and measure what that did."
 OVERRIDES = "[KEY=VALUE ...] [GROUP=OPTION ...] [+method=NAME] [-m to sweep] [--cfg job] [--config-dir DIR]"
 FURTHER = "`ctxext ls` lists the groups and their options, `--cfg job` shows every key, `--hydra-help` Hydra's flags."
 HELP = {"--help", "-h"}
+MEASURING = ("train", "eval")
 COMPLETION = {"--shell-completion", "-sc"}
 
 
@@ -45,12 +44,13 @@ def dispatch(command: str, *words: str) -> int:
         return say(program_help())
     if command == "--version":
         return say(__version__)
-    known = [*STAGES, "ls"]
+    known = [*STAGES, *PLAIN]
     require("=" not in command, f"{command!r} stands where a command belongs; write ctxext train {command}")
     require(command in known, f"no command {command!r}{nearest(command, known)} ({', '.join(known)})")
     if HELP.intersection(words):
         return say(command_help(command))
-    return list_options(words) if command == "ls" else through_hydra(command, words)
+    plain = {"compare": compare_runs, "ls": list_options}
+    return plain[command](words) if command in PLAIN else through_hydra(command, words)
 
 
 def say(text: str) -> int:
@@ -72,20 +72,17 @@ def complain(sentence: str, status: int) -> int:
 
 def program_help() -> str:
     """Return what the program can do."""
-    commands = {name: stage.line for name, stage in STAGES.items()} | {"ls": LISTING}
-    lines = [f"  ctxext {name:<9}{line}" for name, line in commands.items()]
+    commands: dict[str, Stage | Plain] = {**STAGES, **PLAIN}
+    lines = [f"  ctxext {name:<9}{known.line}" for name, known in commands.items()]
     examples = [STAGES["train"].examples[0], STAGES["train"].examples[2], STAGES["eval"].examples[1]]
     return "\n".join([f"{SUMMARY}\n", *lines, "\nExamples:", *(f"  {example}" for example in examples)])
 
 
 def command_help(command: str) -> str:
     """Return what `command` does, and how it is typed."""
-    if command == "ls":
-        usage, line, examples, closing = "[GROUP] [--json] [--config-dir DIR]", LISTING, LISTINGS, ""
-    else:
-        stage = STAGES[command]
-        notes = "".join(f"\n  {note}" for note in stage.notes)
-        usage, line, examples, closing = OVERRIDES, stage.line + notes, stage.examples, f"\n\n{FURTHER}"
+    known: Stage | Plain = PLAIN[command] if command in PLAIN else STAGES[command]
+    usage, closing = (known.usage, "") if isinstance(known, Plain) else (OVERRIDES, f"\n\n{FURTHER}")
+    line, examples = "\n  ".join([known.line, *known.notes]), known.examples
     return (
         f"ctxext {command} {usage}\n  {line}\n\nExamples:\n"
         + "\n".join(f"  {example}" for example in examples)
@@ -108,12 +105,19 @@ def list_options(words: Sequence[str]) -> int:
         return say(listing.as_json(asked.group) if asked.json else listing.as_text(asked.group))
 
 
+def compare_runs(words: Sequence[str]) -> int:
+    """Show the runs that `words` name side by side."""
+    from ctxext.commands.compare import compare
+
+    return compare(words, say, remark)
+
+
 def complete(words: list[str]) -> int:
     """Answer a shell that asks how the line typed so far may go on, or install that; `words` are Hydra's own."""
     from ctxext.commands.words import completed
 
     if any(word.startswith("query=") for word in words):
-        rest = completed(os.environ.get("COMP_LINE", ""), [*STAGES, "ls"])
+        rest = completed(os.environ.get("COMP_LINE", ""), [*STAGES, *PLAIN])
         if not isinstance(rest, str):
             return say("\n".join(rest))
         os.environ["COMP_LINE"] = rest
@@ -123,13 +127,11 @@ def complete(words: list[str]) -> int:
 def through_hydra(command: str, words: Sequence[str]) -> int:
     """Let Hydra compose `words`, carry out `command`, say each error in a sentence, and return the exit status."""
     from ctxext.commands import jobs
-    from ctxext.commands.words import for_hydra, own_folder, with_method
+    from ctxext.commands.words import as_sweep, for_hydra, own_folder, with_method
     from ctxext.config.folders import including
 
-    words, show_traceback = (
-        for_hydra(with_method(words, STAGES[command].method)),
-        os.environ.get("HYDRA_FULL_ERROR") == "1",
-    )
+    words = for_hydra(as_sweep(with_method(words, STAGES[command].method)))
+    show_traceback = os.environ.get("HYDRA_FULL_ERROR") == "1"
     errand = jobs.Errand(command, STAGES[command].function, show_traceback, remark)
     with including(own_folder(words)), speaking_as(["ctxext", *words]):
         return carried_out(errand, words)
@@ -159,17 +161,30 @@ def carried_out(errand: "Errand", words: Sequence[str]) -> int:
 
 def report(errand: "Errand") -> int:
     """Say how the jobs of `errand` ended, and return the exit status."""
-    from ctxext.commands.side_by_side import as_text
     from ctxext.commands.sweep import exit_status, table
 
     if errand.is_sweep and errand.command == "generate":  # stdout has the texts alone
         remark(table(errand.outcomes))
     elif errand.is_sweep:
-        for text in (table(errand.outcomes), *as_text([outcome.folder for outcome in errand.outcomes])):
-            say(text)
+        say(table(errand.outcomes))
+        if errand.command in MEASURING:
+            compare_jobs([outcome.folder for outcome in errand.outcomes])
     elif errand.outcomes and errand.outcomes[0].sentence:
         complain(errand.outcomes[0].sentence, 1)
     return exit_status(errand.outcomes, errand.is_sweep)
+
+
+def compare_jobs(folders: Sequence[Path]) -> None:
+    """Show the runs in `folders` side by side, and how to see more of it."""
+    from ctxext.commands.compare import headline
+
+    try:
+        further = headline(folders)
+    except Refusal as refusal:  # each run is done, and its own numbers are there
+        remark(f"ctxext: the runs are not compared: {refusal}")
+    else:
+        if further:
+            say(f"\nmore of it: {further}")
 
 
 @contextlib.contextmanager

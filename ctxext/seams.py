@@ -13,58 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Literal, NamedTuple, TypeVar
 
-import torch
 from torch import Tensor
 
-
-class Places(NamedTuple):
-    """Where tokens stand: `columns` [S] of the row, `positions` [B, S] for angles and biases, `documents` [B, S].
-
-    Encodings read positions, masks count columns or `ordinals` [B, S], the tokens of the same document before: these
-    differ where positions skip or are sampled. `lengths` [B, S] are the tokens of each token's document in the row.
-    `documents`, rising, is None where each row is one document. `size` is the whole row's, also of its parts: a number
-    that needs no look into what lies on a device.
-    """
-
-    columns: Tensor
-    positions: Tensor
-    documents: Tensor | None
-    ordinals: Tensor
-    lengths: Tensor
-    size: int
-
-    @classmethod
-    def of(cls, positions: Tensor, documents: Tensor | None = None) -> Places:
-        """Return the places of whole rows of tokens at `positions` [B, S], in `documents` [B, S] if they are packed."""
-        size = positions.shape[1]
-        columns = torch.arange(size, device=positions.device)
-        if documents is None:
-            lengths = torch.full_like(positions, size, dtype=torch.int64)
-            return cls(columns, positions, None, columns.expand(positions.shape), lengths, size)
-        documents = documents.contiguous()
-        first = torch.searchsorted(documents, documents)
-        lengths = torch.searchsorted(documents, documents, right=True) - first
-        return cls(columns, positions, documents, columns - first, lengths, size)
-
-    def part(self, start: int, stop: int) -> Places:
-        """Return the places of the columns from index `start` up to `stop`."""
-        documents = None if self.documents is None else self.documents[:, start:stop]
-        positions, ordinals, lengths = (part[:, start:stop] for part in (self.positions, self.ordinals, self.lengths))
-        return Places(self.columns[start:stop], positions, documents, ordinals, lengths, self.size)
-
-    def at(self, positions: Tensor) -> Places:
-        """Return the same places with other `positions` [B, S]."""
-        return self._replace(positions=positions)
-
-
-def distances(queries: Places, keys: Places) -> Tensor:
-    """Return how many columns each key lies before each query [1, 1, Q, K]; negative in the future."""
-    return (queries.columns[:, None] - keys.columns[None, :])[None, None]
-
-
-def gaps(queries: Places, keys: Places) -> Tensor:
-    """Return how many positions each key stands before each query [B, 1, Q, K]; negative in the future."""
-    return queries.positions[:, None, :, None] - keys.positions[:, None, None, :]
+from ctxext.places import Places
 
 
 @dataclass(frozen=True)
@@ -110,6 +61,17 @@ class View:
     turn_keys: Callable[[Places], Tensor] = unmoved
     weigh: Callable[[Places, Places], Tensor] | None = None
     cap: float = 0.0
+
+
+class Work(NamedTuple):
+    """What each head of a layer computes, in multiplications whose products are added up; the projections don't count.
+
+    `by_pair`: views and what each of their visible pairs takes, 0 where a query sees keys through a state alone; no
+    pair is in two of them. `by_token`: what a token takes beside, the mean of the text.
+    """
+
+    by_pair: tuple[tuple[View, int], ...]
+    by_token: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -195,6 +157,10 @@ class Position(Member["Position"]):
         """Return how many positions there are, or None where there is no limit."""
         return None
 
+    def products(self, width: int) -> int:
+        """Return how many products to be summed a token takes in each head, of `width`, for what is added."""
+        return 0
+
 
 class Mask(Member["Mask"]):
     """Who may look at whom."""
@@ -234,6 +200,10 @@ class Attention(Member["Attention"]):
     def scored(self, mask: Mask) -> tuple[View, ...] | None:
         """Return the views whose pairs are all that `gather` uses keys and values for; None where it needs them all."""
         return None
+
+    def work(self, mask: Mask, length: int, width: int) -> Work:
+        """Return what heads of `width` need to compute for a text of `length` tokens, whatever a kernel does beside."""
+        return Work(tuple((view, 2 * width) for view in self.scored(mask) or mask.views()))
 
     def remember(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return what to keep of the states `x` [B, S, W] beside keys and values: tensors [B, *, S, *]."""

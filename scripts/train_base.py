@@ -19,10 +19,10 @@ from ctxext.attention.softmax import Softmax
 from ctxext.data.prepare import Prepared, prepare
 from ctxext.data.rows import Rows
 from ctxext.data.sources import Sotu
-from ctxext.evaluation.language import drawn_end
 from ctxext.evaluation.measure import Measurement, common_ground, measure
 from ctxext.evaluation.reader import WholeReader
 from ctxext.evaluation.settings import Evaluation
+from ctxext.evaluation.text.language import drawn_end
 from ctxext.formats.huggingface.writing.folder import write
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry

@@ -6,12 +6,15 @@ position, a mask and an attention mechanism drawn at random; one that takes `eac
 here.
 """
 
-from collections.abc import Callable, Iterator
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice, product
 from operator import ne
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
@@ -27,8 +30,9 @@ from ctxext.config import legality, lengths
 from ctxext.config.building import build
 from ctxext.config.folders import CONFIG_DIR, option_file, options
 from ctxext.config.schema import Run
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Attention, Heads, Mask, Places, Position
+from ctxext.seams import Attention, Heads, Mask, Position
 
 torch.set_num_threads(1)
 
@@ -171,3 +175,75 @@ class Late(Attention):
 def late_roll() -> type[LateRoll]:
     """Return a mechanism that leaks the future in training, in texts longer than its group alone."""
     return LateRoll
+
+
+TOKENS, SIZE = 10.0, 40.0
+
+
+def write_run(
+    folder: Path,
+    losses: Mapping[str, Mapping[int, Sequence[float]]],
+    ranks: Mapping[str, Mapping[int, Sequence[int]]] | None = None,
+    config: Mapping[str, Any] | None = None,
+    run: Mapping[str, Any] | None = None,
+    **sections: Any,
+) -> Path:
+    """Write the files of a run trained at 256 tokens for 1024, and return its `folder`.
+
+    `losses` are the mean nll of each document by subject and length, `ranks` those of the samples of passkey. `config`,
+    `run` and the other `sections` of results.json replace what stands there.
+    """
+    folder.mkdir(parents=True)
+    lengths = sorted({length for by_length in losses.values() for length in by_length})
+    documents = [
+        {"subject": subject, "length": length, "document": f"d{index}"}
+        | {"nll": nll * TOKENS, "hits": 1.0, "counts": TOKENS, "sizes": SIZE}
+        for subject, by_length in losses.items()
+        for length, values in by_length.items()
+        for index, nll in enumerate(values)
+    ]
+    samples = [
+        {"subject": subject, "task": "passkey", "seed": 0, "length": length, "depth": 0.5, "index": index}
+        | {"positions": [3], "answer": "a", "candidates": ["a", "b"], "chance": 0.1, "metric": "accuracy", "rank": rank}
+        for subject, by_length in (ranks or {}).items()
+        for length, values in by_length.items()
+        for index, rank in enumerate(values)
+    ]
+    by_length = [
+        {"subject": subject, "length": length, "nll": (nll := sum(values) / len(values)), "perplexity": math.exp(nll)}
+        | {"tokens": 10 * len(values), "low": 0.9 * nll, "high": 1.1 * nll}
+        for subject, by_length in losses.items()
+        for length, values in by_length.items()
+    ]
+    tasks = [
+        {"subject": subject, "task": "passkey", "length": length, "depth": "all", "metric": "accuracy"}
+        | {"value": values.count(0) / len(values), "chance": 0.1, "n": len(values), "low": 0.0, "high": 1.0}
+        for subject, by_length in (ranks or {}).items()
+        for length, values in by_length.items()
+    ]
+    name = (run or {}).get("name", folder.name)
+    facts = {"name": name, "method": name, "seed": 0, "command": "ctxext train", "base": "pkg://tiny", "steps": 30}
+    facts |= {"trained_tokens": 3000, "versions": {"torch": "2.9"}, "data": {"digest": "d", "tokenizer": "t"}}
+    content = {
+        "schema": 1,
+        "run": facts | dict(run or {}),
+        "lengths": {"trained": 256, "target": 1024, "evaluated": lengths},
+        "protocol": {"scored_tokens": 10, "documents": max(map(len, next(iter(losses.values())).values()))},
+        "by_length": by_length,
+        "tasks": tasks,
+        **{section: [] for section in ("by_position", "effective_length", "cost", "missing")},
+        "export": {},
+    }
+    (folder / "results.json").write_text(json.dumps(content | sections), encoding="utf-8")
+    seed = content["run"]["seed"]
+    settings = {"name": name, "seed": seed, "cache": str(folder), "run": "", "trainer": {"steps": 30}}
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(settings | dict(config or {})), encoding="utf-8")
+    for file, rows in (("documents.jsonl", documents), ("samples.jsonl", samples)):
+        (folder / file).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def run_in(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a run's files into the folder of a name, as `write_run` does."""
+    return lambda name, *arguments, **changes: write_run(tmp_path / name, *arguments, **changes)

@@ -115,7 +115,7 @@ def test_a_wrong_command_is_refused_in_one_sentence(
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [*cli.STAGES, "ls"])
+@pytest.mark.parametrize("command", [*cli.STAGES, *cli.PLAIN])
 def test_help_of_a_command_shows_three_examples(
     command: str, typed: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,11 +140,20 @@ def test_a_typed_folder_may_hold_commas(typed: Callable[..., int], ran: Ran) -> 
 def test_help_names_every_command(typed: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert typed() == 0
     said = capsys.readouterr().out
-    assert all(f"ctxext {command} " in said for command in [*cli.STAGES, "ls"])
+    assert all(f"ctxext {command} " in said for command in [*cli.STAGES, *cli.PLAIN])
 
 
 @pytest.mark.parametrize(
-    "words", [("--help",), ("train", "--help"), ("ls",), ("train", "+method=yarn", "--cfg", "job"), ("trian",)]
+    "words",
+    [
+        ("--help",),
+        ("train", "--help"),
+        ("compare", "--help"),
+        ("compare", "nowhere"),
+        ("ls",),
+        ("train", "+method=yarn", "--cfg", "job"),
+        ("trian",),
+    ],
 )
 def test_asking_costs_under_a_second_and_no_torch(words: tuple[str, ...], tmp_path: Path) -> None:
     program = (
@@ -256,6 +265,49 @@ def test_a_sweep_runs_every_combination_in_order_and_ends_with_a_table(
     assert [line.split() for line in table[1:]] == [
         [str(number), run.name, str(run.context_length), "done"] for number, (run, _) in enumerate(ran)
     ]
+
+
+@pytest.mark.parametrize(("command", "is_shown"), [("train", True), ("eval", True), ("check", False)])
+def test_a_sweep_that_measured_ends_with_its_runs_side_by_side_and_where_there_is_more(
+    command: str,
+    is_shown: bool,
+    typed: Callable[..., int],
+    run_in: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    losses = {"base": {256: [3.0, 3.1]}, "extended": {256: [2.5, 2.6]}}
+
+    def stage(run: Run, folder: Path) -> None:
+        copytree(run_in(f"made/{run.name}", losses), folder, dirs_exist_ok=True)
+
+    monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=stage))
+    fakes = {name: real._replace(function="fake_stages:stage") for name, real in cli.STAGES.items()}
+    monkeypatch.setattr(cli, "STAGES", fakes)
+
+    assert typed(command, "-m", "+method=yarn,rope_ntk", "hydra.sweep.dir=sweep") == 0
+
+    said = capsys.readouterr().out
+    assert ("NLL" in said, "VERDICT" in said, "PERPLEXITY" in said) == (is_shown, is_shown, False)
+    assert said.endswith("more of it: ctxext compare sweep\n") == is_shown
+
+
+def test_a_sweep_whose_results_are_broken_ends_as_its_jobs_did(
+    typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for job in ("0_yarn_1024", "1_rope_ntk_1024"):
+        (Path.cwd() / "sweep" / job).mkdir(parents=True)
+        (Path.cwd() / "sweep" / job / "results.json").write_text("{", encoding="utf-8")
+    assert typed("train", "-m", "+method=yarn,rope_ntk", "hydra.sweep.dir=sweep") == 0
+    assert "the runs are not compared: " in capsys.readouterr().err
+
+
+def test_runs_are_compared(
+    typed: Callable[..., int], run_in: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(run_in(name, {"base": {256: [3.0]}, "extended": {256: [2.5]}})) for name in "ab"]
+    assert typed("compare", *paths, "--json") == 0
+    assert [run["name"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["a", "b"]
 
 
 def test_a_sweep_with_a_mistake_in_one_job_is_refused_whole(
@@ -381,7 +433,7 @@ def test_a_search_takes_longrope_where_nothing_else_is_chosen(
     ("line", "offered"),
     [
         ("ctxext tr", ["train"]),
-        ("ctxext ", ["train", "eval", "export", "generate", "prepare", "check", "search", "ls"]),
+        ("ctxext ", ["train", "eval", "export", "generate", "prepare", "check", "search", "compare", "ls"]),
         ("ctxext train position=ya", ["position=yarn"]),
         ("ctxext eval trainer.st", ["trainer.steps="]),
     ],

@@ -18,9 +18,11 @@ import ctxext.model.families
 import ctxext.model.geometry
 import ctxext.position
 from ctxext.attention.softmax import Softmax
-from ctxext.config.folders import GROUPS, SLOTS, option_files, options, targets
+from ctxext.config.folders import CONFIG_DIR, GROUPS, SLOTS, option_files, options, targets
 from ctxext.config.schema import Run
-from ctxext.data.sources import Source
+from ctxext.data.application import APPLICATIONS
+from ctxext.data.fields import Table
+from ctxext.data.sources import Generated, Source
 from ctxext.formats.huggingface.writing.homes import NotExportable, home
 from ctxext.mask.document import IntraDocument
 from ctxext.model.families import Gemma
@@ -35,8 +37,9 @@ FAMILIES = {
     "attention": (ctxext.attention, Attention),
     "dataset": (ctxext.data, Source),
 }
-INCOMPLETE = {Gemma, Scaled, Source}
+INCOMPLETE = {Gemma, Generated, Scaled, Source, Table}
 """Classes that others are made from, and that are no options themselves."""
+STANDINS = ("qa", "translation", "summarisation", "sentiment")
 
 
 def modules(package: ModuleType) -> Iterator[ModuleType]:
@@ -119,5 +122,20 @@ def test_every_model_exports_as_its_file_says(model: str, built: Callable[..., R
 
 
 def test_only_the_default_dataset_mixes_lessons_in(built: Callable[..., Run]) -> None:
-    shares = {name: built(f"dataset={name}").dataset.recall_share for name in ("sotu", "stdlib", "recall")}
-    assert shares == {"sotu": 0.5, "stdlib": 0.0, "recall": 0.0}
+    shares = {name: built(f"dataset={name}").dataset.recall_share for name in ("sotu", "stdlib", "recall", *STANDINS)}
+    assert shares == {"sotu": 0.5} | dict.fromkeys(("stdlib", "recall", *STANDINS), 0.0)
+
+
+def test_every_application_but_the_one_of_plain_text_has_a_stand_in(built: Callable[..., Run]) -> None:
+    found = [built(f"dataset={name}").dataset.application for name in STANDINS]
+    assert sorted(found) == sorted(set(APPLICATIONS) - {"generation"})
+    others = ["sotu", "stdlib", "recall"]
+    assert {built(f"dataset={name}").dataset.application for name in others} == {""}
+
+
+def test_every_key_of_a_dataset_is_explained_somewhere_unless_its_name_says_it() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (CONFIG_DIR / "dataset").glob("*.yaml")]
+    lines = [line for text in texts for line in text.splitlines() if re.match(r"\w+:", line)]
+    keys = {line.partition(":")[0] for line in lines}
+    explained = {line.partition(":")[0] for line in lines if "  #" in line}
+    assert keys - explained == {"defaults", "_target_", "seed", "subset", "split", "data_files"}

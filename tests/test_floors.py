@@ -8,7 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "ctxext"
 FLOORS = [
-    {"seams", "refusal", "processes", "maths"},
+    {"places", "refusal", "processes", "maths"},
+    {"seams"},
     {"kernels"},
     {"position", "mask", "attention", "tasks"},
     {"model", "data"},

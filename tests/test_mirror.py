@@ -25,10 +25,17 @@ COVERED = {
     "model/bodies.py": "model/test_families.py",
     "proving/finding.py": "proving/test_suite.py",
     "proving/turning.py": "proving/test_formulas.py",
+    "reporting/applied.py": "reporting/test_table.py",
+    "reporting/block.py": "reporting/test_table.py",
     "reporting/blocks.py": "reporting/test_table.py",
     "reporting/events.py": "reporting/test_journal.py",
+    "reporting/look.py": "reporting/test_plots.py",
     "reporting/measured.py": "reporting/test_table.py",
+    "reporting/panels.py": "reporting/test_plots.py",
+    "reporting/participants.py": "reporting/test_comparison.py",
+    "reporting/pictures.py": "reporting/test_page.py",
     "reporting/scalars.py": "reporting/test_journal.py",
+    "reporting/sheet.py": "reporting/test_comparison.py",
     "training/manifest.py": "training/test_checkpoint.py",
 }
 

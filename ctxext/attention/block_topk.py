@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, View
+from ctxext.seams import Attention, Heads, Mask, Position, View, Work
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,22 @@ class BlockTopk(Attention):
             here = chosen[:, :, queries.columns - start]
             there = blocks[:, keys.columns][:, None, None].expand(-1, *here.shape[1:3], -1)
             return view.visible(queries, keys) & here.gather(-1, there)
+
+        return replace(view, visible=visible, reach=view.reach.part())
+
+    def work(self, mask: Mask, length: int, width: int) -> Work:
+        # Whatever blocks are chosen, they hold as many keys as the nearest ones, where the mask hides none of them.
+        pairs = tuple((self.nearest(view), 2 * width) for view in mask.views())
+        whole, rest = divmod(length, self.block)
+        ranked = self.block * whole * (whole - 1) // 2 + rest * whole  # blocks, by all queries
+        return Work(pairs, ranked * width / length if length > self.block * self.top_k else 0.0)
+
+    def nearest(self, view: View) -> View:
+        """Return the pairs of `view` whose key is in the query's block or in the `top_k` - 1 blocks before it."""
+
+        def visible(queries: Places, keys: Places) -> Tensor:
+            here, there = (places.ordinals // self.block for places in (queries, keys))
+            return view.visible(queries, keys) & (here[:, None, :, None] - there[:, None, None, :] < self.top_k)
 
         return replace(view, visible=visible, reach=view.reach.part())
 

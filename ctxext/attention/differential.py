@@ -14,8 +14,9 @@ from torch.nn.functional import rms_norm
 
 from ctxext.kernels.gather import gather
 from ctxext.kernels.norm import at_least_float32
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes, View
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes, View, Work
 
 DEVIATION = 0.1
 """Of the vectors that lambda is made from, when they are drawn."""
@@ -83,6 +84,9 @@ class DifferentialLayer(nn.Module, Attention):
 
     def scored(self, mask: Mask) -> tuple[View, ...]:
         return mask.views()
+
+    def work(self, mask: Mask, length: int, width: int) -> Work:
+        return Work(tuple((view, 3 * width) for view in mask.views()))  # the values are those of two heads
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         views = mask.views()

@@ -15,8 +15,9 @@ from torch.nn.functional import logsigmoid
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather
 from ctxext.kernels.norm import at_least_float32
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes, View
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes, View
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ctxext.attention.softmax import Softmax
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes, View
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes, View
 
 GATES = ("element", "head")
 

@@ -14,8 +14,9 @@ from ctxext.attention.linear import positive
 from ctxext.kernels.gather import gather, spread
 from ctxext.kernels.memory import recall, segments
 from ctxext.kernels.norm import at_least_float32
+from ctxext.places import Places, distances
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Reach, Sizes, View, distances
+from ctxext.seams import Attention, Heads, Mask, Position, Reach, Sizes, View, Work
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,16 @@ class Infini(Attention):
 
     def together(self, queries: Places, keys: Places) -> Tensor:
         """Return bool [B, 1, Q, K]: the key lies before the query in its segment, or is its own."""
+        return (distances(queries, keys) >= 0) & (self.apart(queries, keys) == 0)
+
+    def earlier(self, queries: Places, keys: Places) -> Tensor:
+        """Return bool [B, 1, Q, K]: the key lies in a segment before the query's."""
+        return self.apart(queries, keys) > 0
+
+    def apart(self, queries: Places, keys: Places) -> Tensor:
+        """Return how many segments each key lies before each query [B, 1, Q, K]."""
         here, there = (places.ordinals // self.segment for places in (queries, keys))
-        return (distances(queries, keys) >= 0) & (here[:, None, :, None] == there[:, None, None, :])
+        return here[:, None, :, None] - there[:, None, None, :]
 
     def local(self, places: Places) -> Tensor:
         """Return the places [B, S] within the segments."""
@@ -76,6 +85,14 @@ class InfiniLayer(nn.Module, Attention):
         trust = self.beta.sigmoid()[:, None, None]
         recalled = self.recalled(heads, keys)
         return (trust * recalled + (1 - trust) * local).to(local.dtype)
+
+    def work(self, mask: Mask, length: int, width: int) -> Work:
+        settings = self.settings
+        recalling = max(length - settings.segment, 0)
+        written = (length - 1) // settings.segment * settings.segment  # the last segment is asked by none
+        known = max(written - settings.segment, 0)  # to write what is new, what is there has to be looked up
+        memory = (recalling + known) * width * (width + 1) + written * width * width
+        return Work(((settings.view(), 2 * width), (View(settings.earlier), 0)), memory / length)
 
     def recalled(self, heads: Heads, keys: Places) -> Tensor:
         """Return what the queries of `heads` recall [B, H, Q, D] of earlier segments, at least in float32."""

@@ -11,7 +11,8 @@ from torch import Tensor
 from ctxext.kernels import linear
 from ctxext.kernels.gather import spread
 from ctxext.kernels.norm import at_least_float32
-from ctxext.seams import Attention, Heads, Mask, Places, Position
+from ctxext.places import Places
+from ctxext.seams import Attention, Heads, Mask, Position, Work
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Linear(Attention):
             gathered = linear.gather(turned_q, turned_k, v, undecayed, keys.documents)
             total = linear.gather(q, k, torch.ones_like(v[..., :1]), undecayed, keys.documents)
             return linear.over(gathered, total).to(heads.v.dtype)
+
+    def work(self, mask: Mask, length: int, width: int) -> Work:
+        # A state [D, D + 1], the total among it, is written and read.
+        return Work(tuple((view, 0) for view in mask.views()), by_token=2 * width * (width + 1))
 
 
 def positive(x: Tensor) -> Tensor:

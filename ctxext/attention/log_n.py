@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import visible_keys
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Places, View
+from ctxext.seams import Attention, View
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather, gather_from, turned
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, View
+from ctxext.seams import Attention, Heads, Mask, Position, View, Work
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,16 @@ class Recurrence(Attention):
         require(self.memory >= 0, f"attention.memory must be at least 0 tokens, got {self.memory}")
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
-        views, num_keys = mask.views(), heads.k.shape[2]
-        if num_keys > self.segment:  # else all is one segment
-            views = tuple(self.before(view, -self.segment, self.memory) for view in views)
+        # In one segment all is visible.
+        views = self.within(mask) if heads.k.shape[2] > self.segment else mask.views()
         return gather(heads.q, heads.k, heads.v, queries, keys, views, position, None)
+
+    def work(self, mask: Mask, length: int, width: int) -> Work:
+        return Work(tuple((view, 2 * width) for view in self.within(mask)))
+
+    def within(self, mask: Mask) -> tuple[View, ...]:
+        """Return the pairs of `mask` whose key is in the query's segment or in its memory."""
+        return tuple(self.before(view, -self.segment, self.memory) for view in mask.views())
 
     def before(self, view: View, above: int, limit: int) -> View:
         """Return the pairs of `view` whose key stands `above` to `limit` tokens before the query's segment begins.

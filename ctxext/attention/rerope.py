@@ -10,8 +10,9 @@ from torch import Tensor
 from ctxext.attention.log_n import LogN
 from ctxext.attention.self_extend import split
 from ctxext.attention.softmax import Softmax
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Mask, Places, View
+from ctxext.seams import Attention, Mask, View
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from torch.nn.functional import layer_norm, silu
 from ctxext.kernels import linear
 from ctxext.kernels.gather import spread
 from ctxext.kernels.norm import at_least_float32
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes, Work
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,10 @@ class RetentionLayer(nn.Module, Attention):
             normal = layer_norm(retained, (width,), eps=self.epsilon)
         gates = silu(self.g_proj(heads.x)).view(*heads.x.shape[:2], num_heads, width).transpose(1, 2)
         return (normal * gates).to(heads.v.dtype)
+
+    def work(self, mask: Mask, length: int, width: int) -> Work:
+        # A state [D, D] is written and read.
+        return Work(tuple((view, 0) for view in mask.views()), by_token=2 * width * width)
 
 
 def log_decays(num_heads: int) -> Tensor:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
+from ctxext.places import Places, distances
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Mask, Places, View, distances
+from ctxext.seams import Attention, Mask, View
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from torch.nn.functional import scaled_dot_product_attention as attend
 
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather, is_biased, is_plain_causal, spread
+from ctxext.places import Places
 from ctxext.refusal import Refusal, check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes, View
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes, View
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ctxext.kernels.gather import gather
-from ctxext.seams import Attention, Heads, Mask, Places, Position, View
+from ctxext.places import Places
+from ctxext.seams import Attention, Heads, Mask, Position, View
 
 
 @dataclass(frozen=True)

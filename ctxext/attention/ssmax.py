@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather, visible_keys
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes, View
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes, View
 
 BIASES = ("none", "learned")
 

@@ -62,7 +62,7 @@ def check(run: Run, folder: Path) -> None:
         costs = costs_of(run, examined)
         foretelling = trained_in(run, examined, data)  # first, since an adapter leaves most weights as they are
         lines = [*sums(examined), *foretelling]
-        journal.table(proof.cost_table(costs, f"forward, by visible pairs; {in_training(examined)}", lines))
+        journal.table(proof.cost_table(costs, f"forward, what is needed; {in_training(examined)}", lines))
         save(folder / FILE, run, findings, masks, costs)
         journal.table(proof.first_row(*opening(run, data)))
         journal.say(f"{proof.summary(findings)}; {folder / FILE}")
@@ -98,18 +98,10 @@ def costs_of(run: Run, examined: Specimen) -> list[dict[str, float | None]]:
     network = examined.network
     with examined.training("training"):
         saved = {length: cost.saved_bytes(network, length) for length in measured_lengths(examined)}
-    growth = cost.cache_bytes_per_token(network)
     rows: list[dict[str, float | None]] = []
     for length in run.evaluation.lengths:
-        rows.append(
-            {
-                "length": length,
-                "flops_per_token": cost.flops_per_token(network, length),
-                "mask_density": cost.mask_density(network, length),
-                "cache_bytes_per_token": growth,
-                "activation_bytes": cost.extrapolated(length, saved),
-            }
-        )
+        kept = cost.extrapolated(length, saved)
+        rows.append({"length": length, "mask_density": None, "activation_bytes": kept, **cost.counted(network, length)})
     return rows
 
 
@@ -121,14 +113,10 @@ def measured_lengths(examined: Specimen) -> tuple[int, int]:
 
 
 def sums(examined: Specimen) -> list[str]:
-    """Return what the network weighs, and how its parts were counted, in sentences."""
+    """Return what the network weighs, in sentences."""
     network = examined.network
     weights, added = proof.in_bytes(cost.weight_bytes(network)), proof.in_bytes(cost.optimiser_bytes(network))
-    lines = [f"{cost.parameter_count(network):,} parameters, {weights}; gradients and AdamW add {added} in training"]
-    if not cost.is_counted_by_views(network):
-        rule = f"{type(network.attention).__name__} gathers by a rule of its own"
-        lines.append(f"{rule}; counted as if it computed every pair that the mask shows")
-    return lines
+    return [f"{cost.parameter_count(network):,} parameters, {weights}; gradients and AdamW add {added} in training"]
 
 
 def trained_in(run: Run, examined: Specimen, data: Prepared) -> list[str]:

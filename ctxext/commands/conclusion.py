@@ -13,14 +13,16 @@ from ctxext import __version__
 from ctxext.commands.exporting import RESULTS, describe, write_exports
 from ctxext.commands.extension import row_length
 from ctxext.commands.interruption import typed
-from ctxext.commands.measuring import Findings, save_samples
+from ctxext.commands.measuring import Findings, save_records
 from ctxext.config.folders import option_files
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
-from ctxext.evaluation.assembly import assemble, protocol
+from ctxext.evaluation.assembly import assemble
+from ctxext.evaluation.protocol import protocol
 from ctxext.evaluation.results import Results, Row
 from ctxext.formats.bases import open_base
 from ctxext.formats.companions import read_companions
+from ctxext.maths.fingerprint import fingerprint
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.report import write_report
 from ctxext.reporting.table import results_table
@@ -43,13 +45,15 @@ def conclude(run: Run, command: str, findings: Findings, network: Any, journal: 
         by_position=sections.by_position,
         tasks=sections.tasks,
         effective_length=sections.effective_length,
-        cost=[],
+        language=sections.language,
+        applications=sections.applications,
+        cost=sections.cost,
         export={},
-        missing=[*sections.missing, {"what": "cost", "reason": "this version measures no cost"}],
+        missing=sections.missing,
     )
     folder.mkdir(parents=True, exist_ok=True)
     results.save(folder / RESULTS)  # before anything that may fail
-    save_samples(folder / "samples.jsonl", findings.measurements)
+    save_records(folder, findings)
     if run.export.format:
         words = findings.data.tokenizer, read_companions(folder)
         results = replace(results, export=write_exports(run, folder, network, *words, journal))
@@ -74,7 +78,12 @@ def facts(run: Run, command: str, data: Prepared) -> Row:
         **composed(run, command),
         "steps": run.trainer.steps,
         "trained_tokens": run.trainer.steps * (run.trainer.batch_tokens // length) * length,
-        "data": {"source": type(run.dataset).__name__, "digest": data.digest, "tokens": kept},
+        "data": {
+            "source": type(run.dataset).__name__,
+            "digest": data.digest,
+            "tokenizer": fingerprint({}, data.tokenizer.to_str()),
+            "tokens": kept,
+        },
     }
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from ctxext.commands.conclusion import conclude
-from ctxext.commands.foundation import base_members
-from ctxext.commands.measuring import Findings, members
+from ctxext.commands.foundation import base_members, device_of, read_base
+from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.data.prepare import prepare
-from ctxext.evaluation.language import last_end
-from ctxext.evaluation.measure import common_ground
+from ctxext.evaluation.applications.applied import check_scorer
+from ctxext.evaluation.text.language import last_end
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.table import ledger_table
 
@@ -21,8 +21,9 @@ def evaluate(run: Run, folder: Path) -> None:
     """Score a network on every long enough document of the dataset of `run`, up to the last token of each.
 
     The run in `run.run` is the subject `extended`; without one, the base is read through position, mask and attention
-    of `run` as `zero_shot`, beside `base` and `truncated`.
+    of `run` as `zero_shot`. Beside either stand `base` and `truncated`.
     """
+    check_scorer(run.dataset.application)
     run = replace(run, export=replace(run.export, format=[]))
     with Journal(folder, run.name) as journal:
         for note in notes(run):
@@ -31,25 +32,33 @@ def evaluate(run: Run, folder: Path) -> None:
         whole = replace(run.dataset, validation_share=0.0, test_share=1.0)
         data = prepare(whole, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
         journal.table(ledger_table(data.ledger))
-        ground = common_ground(run.evaluation, run.base.trained_length, data.test, tokenizer, last_end)
+        ground = ground_of(run, data, last_end)
         subjects = subjects_of(run, network)
-        findings = Findings(data, ground, reasons(run, subjects))
+        findings = Findings(data, marked(ground, subjects.get("base"), Path(run.cache)), reasons(run, subjects))
         for subject, reading in subjects.items():
             findings.add(subject, reading, Path(run.cache), journal)
         conclude(run, "eval", findings, network, journal)
 
 
 def subjects_of(run: Run, network: Any) -> dict[str, Any]:
-    """Return the subjects of `run` with the network that each reads through."""
-    if run.run:
-        return {"extended": network}
-    base = network.reading(*base_members(run))
-    return {"base": base, "truncated": base} | ({"zero_shot": network} if members(base) != members(network) else {})
+    """Return the subjects of `run` with the network that each reads through: the controls are those of its base."""
+    if not run.run:
+        base = network.reading(*base_members(run))
+        return controls(base) | ({"zero_shot": network} if members(base) != members(network) else {})
+    base = controls(read_base(run).to(device_of(run))) if run.base.path else {}
+    return base | {"extended": network}
+
+
+def controls(base: Any) -> dict[str, Any]:
+    """Return the subjects that read through the untouched `base`."""
+    return {"base": base, "truncated": base}
 
 
 def reasons(run: Run, subjects: dict[str, Any]) -> dict[str, str]:
     """Return why each subject of `run` that is not among `subjects` can't be measured."""
-    if run.run:
-        return dict.fromkeys(("base", "truncated", "zero_shot"), "only the run's own weights are measured")
-    unchanged = {} if "zero_shot" in subjects else {"zero_shot": "the method changes nothing, it is the base"}
-    return {"extended": "ctxext eval trains nothing", **unchanged}
+    if not run.run:
+        unchanged = {} if "zero_shot" in subjects else {"zero_shot": "the method changes nothing, it is the base"}
+        return {"extended": "ctxext eval trains nothing", **unchanged}
+    scratch = "the run's base was trained from scratch, and the run keeps its own weights alone"
+    untrained = {"zero_shot": "ctxext eval of a run takes its weights as they are"}
+    return untrained | ({} if run.base.path else dict.fromkeys(("base", "truncated"), scratch))

@@ -12,9 +12,11 @@ import torch
 from ctxext.commands.footprint import forecast_of, foretold, reached
 from ctxext.commands.probing import make_probe
 from ctxext.config.schema import Run
+from ctxext.data.lessons import RECALL, Lessons
 from ctxext.data.prepare import Prepared
 from ctxext.data.rows import Rows
 from ctxext.maths.fingerprint import fingerprint
+from ctxext.model.resident import peak
 from ctxext.position.sampling import AsLaid, Pose, Randomized, Sampler
 from ctxext.reporting.journal import Journal
 from ctxext.training import memory
@@ -44,7 +46,15 @@ def identity_of(run: Run, data: Prepared) -> dict[str, Any]:
         if key not in unrelated and not key.startswith(adapting)
     }
     lengths = {"context_length": run.context_length, "seed": run.seed, "dataset.recall_share": run.dataset.recall_share}
-    return {**members, **trainer, **lengths, "data": data.digest, "tokenizer": fingerprint({}, data.tokenizer.to_str())}
+    lessons = {} if lessons_of(run) == Lessons() else {"dataset.lessons": repr(lessons_of(run))}
+    return {
+        **members,
+        **trainer,
+        **lengths,
+        **lessons,
+        "data": data.digest,
+        "tokenizer": fingerprint({}, data.tokenizer.to_str()),
+    }
 
 
 def row_length(run: Run) -> int:
@@ -61,7 +71,13 @@ def sampler_of(run: Run) -> Sampler:
 def rows_of(run: Run, data: Prepared) -> Rows:
     """Return the rows that `run` trains on, of `data`."""
     apart, share = run.mask.keeps_documents_apart(), run.dataset.recall_share
-    return Rows(data.train, data.tokenizer, row_length(run), share, run.seed, apart, sampler_of(run))
+    return Rows(data.train, data.tokenizer, row_length(run), share, run.seed, apart, sampler_of(run), lessons_of(run))
+
+
+def lessons_of(run: Run) -> Lessons:
+    """Return the lessons of `run`, as it measures the tasks that they are in."""
+    names, suite = run.dataset.lessons, run.evaluation.parameters
+    return Lessons(tuple(names), {name: suite.task(name) for name in names if name != RECALL})
 
 
 def course_of(network: Any, run: Run, data: Prepared, rows: Rows, checkpoints: Path) -> Course:
@@ -88,7 +104,8 @@ def trained_share(network: Any, run: Run) -> str:
 def planned(network: Any, run: Run, rows: Rows) -> str:
     """Return what `network` is trained on, how long, and how much of it."""
     settings = f"{run.trainer.steps} steps of {run.trainer.batch_tokens} tokens"
-    lessons = f", {run.dataset.recall_share:.0%} of the rows lessons in look-up" if run.dataset.recall_share else ""
+    share, names = run.dataset.recall_share, ", ".join(run.dataset.lessons)
+    lessons = f", {share:.0%} of the rows lessons in {names}" if share else ""
     sampler = rows.sampler
     drawn = "" if isinstance(sampler, AsLaid) else f", at positions drawn below {sampler.max_position}"
     return f"at {rows.length} tokens, {settings}{lessons}{drawn}{trained_share(network, run)}"
@@ -114,7 +131,7 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
     if progress.step < run.trainer.steps:
         journal.say(f"train  {planned(network, run, rows)}")
         with memory.spared(run.trainer):
-            forecast, before = forecast_of(network, run, rows), memory.peak(network.unembedding[0].device)
+            forecast, before = forecast_of(network, run, rows), peak(network.unembedding[0].device)
             journal.say(f"memory {foretold(forecast)}")
             carry_out(network, course, progress, optimiser, Audience(journal, probe, stop))
         journal.say(f"memory {reached(forecast, before, network)}")

@@ -6,6 +6,7 @@ from typing import Any
 
 from ctxext.config.schema import Run
 from ctxext.data.rows import Rows
+from ctxext.model.resident import peak
 from ctxext.reporting.proof import in_bytes
 from ctxext.training import memory
 from ctxext.training.memory import Forecast
@@ -32,6 +33,6 @@ def foretold(forecast: Forecast) -> str:
 
 def reached(forecast: Forecast, before: int, network: Any) -> str:
     """Return what training `network` took at its peak beside its `forecast`; `before` was the peak until then."""
-    after = memory.peak(network.unembedding[0].device)
+    after = peak(network.unembedding[0].device)
     took = f"no more than the {in_bytes(before)} of what came before" if after == before else in_bytes(after)
     return f"{took} at the peak of training, {in_bytes(forecast.peak)} predicted"

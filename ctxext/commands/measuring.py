@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
-from ctxext.evaluation.measure import Ground, Measurement, measure
+from ctxext.evaluation.ground import Ground, common_ground
+from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
+from ctxext.evaluation.measure import Measurement, measure
 from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
 from ctxext.evaluation.settings import SUBJECTS
+from ctxext.evaluation.text.language import EndPoint
+from ctxext.evaluation.text.longppl import key_tokens
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.reporting.journal import Journal
 
-VERSION = 2
+VERSION = 3
 """Raised when a definition of evaluation changes, so that no measurement by an older one is taken."""
 
 
@@ -45,6 +48,29 @@ class Findings:
         }
 
 
+def ground_of(run: Run, data: Prepared, end_point: EndPoint) -> Ground:
+    """Return what every subject of `run` is measured on, of the test part of its `data`."""
+    length = run.base.trained_length
+    return common_ground(run.evaluation, length, data.test, data.tokenizer, run.dataset, end_point)
+
+
+def marked(ground: Ground, base: Any, cache: Path) -> Ground:
+    """Return `ground` with the key tokens of LongPPL in the eyes of the untouched `base`, if that is asked for.
+
+    Its scores are kept in `cache`; a `base` of None is not at hand.
+    """
+    if "longppl" not in ground.settings.measures or ground.unscored:
+        return ground
+    if base is None:
+        return replace(ground, keys="its evaluator, the base of the run, is not at hand")
+    ledger = Ledger(cache / "measured" / f"{digest_of(base, reader_of('base', base, ground))}.jsonl")
+    try:
+        name = f"the base, weights {fingerprint(base.state_dict())[:8]}"
+        return replace(ground, keys=key_tokens(name, base, ground, ledger))
+    except OutOfMemoryError:
+        return replace(ground, keys="out of memory where its evaluator, the base, reads at batch 1")
+
+
 def members(network: Any) -> tuple[Any, ...]:
     """Return what fills the three seams of `network`; nothing for one without them."""
     return tuple(getattr(network, name, None) for name in ("position", "mask", "attention"))
@@ -59,28 +85,31 @@ def reader_of(subject: str, network: Any, ground: Ground) -> Reader:
 
 
 def measured(subject: str, network: Any, ground: Ground, cache: Path, journal: Journal) -> Measurement:
-    """Return what `subject` scores with `network` on `ground`, from `cache` if the same was measured before."""
-    path = cache / "measured" / f"{digest_of(subject, network, ground)}.json"
-    if path.is_file():
-        journal.say(f"eval   {subject}: the same weights were measured before, {path}")
-        return Measurement.load(path)
-    measurement = measure(subject, reader_of(subject, network, ground), ground, journal.watch)
-    measurement.save(path)
-    return measurement
+    """Return what `subject` scores with `network` on `ground`; scores of the same weights are kept in `cache`."""
+    reader = reader_of(subject, network, ground)
+    ledger = Ledger(cache / "measured" / f"{digest_of(network, reader)}.jsonl")
+    if ledger.known:
+        journal.say(f"eval   {subject}: {len(ledger.known)} scores of the same weights are kept, {ledger.path}")
+    return measure(subject, reader, ground, ledger, journal.watch)
 
 
-def digest_of(subject: str, network: Any, ground: Ground) -> str:
-    """Return a hash of all that the measurement of `subject` depends on."""
-    windows = ground.windows
-    texts = {"windows": windows.tokens, "windows' targets": windows.targets, "windows' bytes": windows.sizes}
-    settings = dataclasses.replace(ground.settings, subjects=[subject], every=0)
-    if subject != "truncated":
-        settings = dataclasses.replace(settings, truncated_stride=1)
-    seams = (network.geometry, members(network))
-    return fingerprint(network.state_dict() | texts, VERSION, seams, settings, ground.trained_length, ground.samples)
+def digest_of(network: Any, reader: Reader) -> str:
+    """Return a hash of what scores depend on beside the text: the weights, how they read, and by which definitions."""
+    way = (type(reader).__name__, getattr(reader, "trained_length", 0), getattr(reader, "stride", 0))
+    return fingerprint(network.state_dict(), VERSION, network.geometry, members(network), way)
 
 
-def save_samples(path: Path, measurements: Sequence[Measurement]) -> None:
-    """Write a line of `path` for each scored sample."""
-    lines = [json.dumps(record) + "\n" for measurement in measurements for record in measurement.records]
-    path.write_text("".join(lines), encoding="utf-8")
+def save_records(folder: Path, findings: Findings) -> None:
+    """Write into `folder` a line of samples.jsonl for each scored sample, and of documents.jsonl for each document.
+
+    Where there is an application, predictions.jsonl has a line for each pair. Runs are compared by these lines.
+    """
+    names = findings.ground.windows.names
+    samples = [record for measurement in findings.measurements for record in measurement.records]
+    documents = [line for measurement in findings.measurements for line in measurement.documents(names)]
+    predictions = [line for measurement in findings.measurements for line in measurement.predictions]
+    files = {"samples.jsonl": samples, "documents.jsonl": documents} | (
+        {"predictions.jsonl": predictions} if predictions else {}
+    )
+    for name, lines in files.items():
+        (folder / name).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

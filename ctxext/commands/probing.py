@@ -8,8 +8,8 @@ from typing import Any
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
 from ctxext.data.tokenizer import byte_lengths
-from ctxext.evaluation.language import choose_windows, drawn_end, score_length
 from ctxext.evaluation.reader import WholeReader
+from ctxext.evaluation.text.language import choose_windows, drawn_end, score_length
 
 DOCUMENTS = 8
 

@@ -19,10 +19,11 @@ from ctxext.commands.jobs import as_typed
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.config.traits import chosen
+from ctxext.data.material import CorpusMaterial
 from ctxext.data.prepare import Prepared
 from ctxext.data.tokenizer import byte_lengths
-from ctxext.evaluation.language import choose_windows, drawn_end
 from ctxext.evaluation.objective import Objective, unseen_prompts
+from ctxext.evaluation.text.language import choose_windows, drawn_end
 from ctxext.maths import rotary
 from ctxext.maths.amplitude import yarn_attention_factor
 from ctxext.maths.fingerprint import fingerprint
@@ -83,17 +84,12 @@ def check(run: Run) -> None:
 
 def objective_of(run: Run, data: Prepared) -> Objective:
     """Return what candidates are scored on: documents of the validation split, and prompts that no evaluation asks."""
-
-    def encode(text: str) -> list[int]:
-        ids: list[int] = data.tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
-
     length, settings = run.context_length, run.search
     sizes = byte_lengths(data.tokenizer)
     windows = choose_windows(data.validation, length, settings.documents, sizes, drawn_end, "context_length")
     if settings.objective == "text":
         return Objective(windows, settings.scored_tokens, [], run.evaluation.batch_tokens)
-    prompts = unseen_prompts(run.seed, length, settings.prompts, encode)
+    prompts = unseen_prompts(run.seed, length, settings.prompts, CorpusMaterial(data.validation, data.tokenizer))
     return Objective(windows, settings.scored_tokens, prompts, run.evaluation.batch_tokens)
 
 

@@ -1,4 +1,4 @@
-"""The commands that take overrides, as their help tells them; no import that costs time, since help must be quick."""
+"""The commands as their help tells them; no import that costs time, since help must be quick."""
 
 from typing import NamedTuple
 
@@ -13,6 +13,15 @@ class Stage(NamedTuple):
     function: str
     examples: tuple[str, str, str]
     method: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class Plain(NamedTuple):
+    """A command that takes plain arguments: how it is typed, what it does in a line, and three examples."""
+
+    usage: str
+    line: str
+    examples: tuple[str, str, str]
     notes: tuple[str, ...] = ()
 
 
@@ -103,5 +112,30 @@ STAGES = {
         ),
         method="longrope",
         notes=SEARCH_NOTES,
+    ),
+}
+
+COMPARE_NOTES = (
+    "PATH is the folder of a run or of a sweep; runs that differ only in their seed are one, with mean ± deviation",
+    "differences are paired by document and sample, their p-values corrected for the number of lengths (Holm)",
+    "RULE says what must not be: MEASURE[@LENGTH] < or > NUMBER, or SUBJECT or RUN with + or - a number; measures are",
+    "  those of the tables, short_cost (nats that text up to the trained length lost) and effective_length",
+    "exit status: 0 done, 1 a rule of --fail-on holds, 2 what was typed is refused",
+)
+PLAIN = {
+    "compare": Plain(
+        "PATH PATH ... [--json] [--markdown [FILE]] [--html FILE] [--fail-on RULE]...",
+        "two or more runs, or those of a sweep, side by side",
+        (
+            "ctxext compare outputs/sweeps/2030-01-31_12-00-00",
+            "ctxext compare outputs/yarn/2030-01-31_12-00-00 outputs/rope_ntk/2030-01-31_13-00-00 --html runs.html",
+            'ctxext compare outputs/sweeps/2030-01-31_12-00-00 --json --fail-on "nll@1024 > base + 0.05"',
+        ),
+        notes=COMPARE_NOTES,
+    ),
+    "ls": Plain(
+        "[GROUP] [--json] [--config-dir DIR]",
+        "what can be composed, a line each with its paper",
+        ("ctxext ls", "ctxext ls position", "ctxext ls method --json"),
     ),
 }

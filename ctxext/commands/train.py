@@ -11,11 +11,11 @@ from ctxext.commands.conclusion import conclude
 from ctxext.commands.extension import extend, merged
 from ctxext.commands.foundation import companions_of, device_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
-from ctxext.commands.measuring import Findings, members
+from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
-from ctxext.evaluation.language import drawn_end
-from ctxext.evaluation.measure import common_ground
+from ctxext.evaluation.applications.applied import check_scorer
+from ctxext.evaluation.text.language import drawn_end
 from ctxext.formats.companions import TOKENIZER
 from ctxext.reporting.journal import Journal
 from ctxext.training.lock import lock
@@ -25,18 +25,19 @@ from ctxext.training.signals import listening
 def train(run: Run, folder: Path) -> None:
     """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache."""
     device_of(run)  # refused before anything slow
+    check_scorer(run.dataset.application)
     with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
         for note in notes(run):
             journal.say(note)
         data = prepared(run, journal)
         data.tokenizer.save(str(folder / TOKENIZER))
         companions_of(run, data.tokenizer).write(folder, run.context_length)
-        ground = common_ground(run.evaluation, run.base.trained_length, data.test, data.tokenizer, drawn_end)
+        ground = ground_of(run, data, drawn_end)
         base = untouched(run, data, journal, stop)
         leave_if_asked(stop, journal)
         method = read_through(base, run)
         plan = Plan(base, method, is_changed=members(base) != members(method), is_trained=run.trainer.steps > 0)
-        findings = Findings(data, ground, plan.reasons())
+        findings = Findings(data, marked(ground, base, Path(run.cache)), plan.reasons())
         for subject, network in plan.untrained().items():
             findings.add(subject, network, Path(run.cache), journal)
             leave_if_asked(stop, journal)

@@ -9,7 +9,7 @@ from typing import NoReturn
 from ctxext.config.literal import escaped
 from ctxext.refusal import Refusal, require
 
-TEXT = re.compile(r"(\+{0,2}prompt)=(.+)", re.DOTALL)
+TEXT = re.compile(r"(\+{0,2}(?:dataset\.)?prompt)=(.+)", re.DOTALL)
 FREE = re.compile(r"(\+{0,2}(?:dataset\.path|base\.path|run|hydra\.run\.dir))=(.*)", re.DOTALL)
 TAKES_A_WORD = {
     "--experimental-rerun",
@@ -56,6 +56,12 @@ def with_method(words: Sequence[str], method: str) -> list[str]:
     """Return `words` with the overlay `method`, if there is one, unless they choose a method or a position."""
     chosen = any(re.match(r"\+{0,2}(method|position)=", word) for word in words)
     return list(words) if chosen or not method else [f"+method={method}", *words]
+
+
+def as_sweep(words: Sequence[str]) -> list[str]:
+    """Return `words`, a sweep if they name several runs with commas between them."""
+    several = any(re.fullmatch(r"\+{0,2}run=[^'\"\[$].*,.*", word) for word in words)
+    return [*words, "-m"] if several and not {"-m", "--multirun"}.intersection(words) else list(words)
 
 
 def own_folder(words: Sequence[str]) -> Path | None:

@@ -92,6 +92,29 @@ def option_of(slot: str, settings: Mapping[str, object]) -> str:
     return max(same, key=lambda option: agreement(option_file(slot, option), settings))
 
 
+def preset(slot: str, settings: Mapping[str, object]) -> dict[str, Any]:
+    """Return the values in the option file of `slot` for the class in `_target_` of `settings`, with what it builds on.
+
+    Nothing if no option names that class.
+    """
+    option = option_of(slot, settings)
+    return values_in(option_file(slot, option)) if option in options(slot) else {}
+
+
+def values_in(path: Path) -> dict[str, Any]:
+    """Return the values in the option file at `path` on top of those in the files of its group that it builds on."""
+    from omegaconf import OmegaConf
+
+    content: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    found: dict[str, Any] = {}
+    for name in content.pop("defaults", []):
+        homes = [folder / f"{name}.yaml" for folder in (path.parent, CONFIG_DIR / path.parent.name)]
+        for home in [home for home in homes if home.is_file()][:1]:
+            found |= values_in(home)
+    found |= content
+    return found
+
+
 def agreement(path: Path, settings: Mapping[str, object]) -> int:
     """Return how many of the `settings` stand in the option file `path` as they are."""
     from omegaconf import OmegaConf

@@ -9,11 +9,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ctxext.config.folders import GROUPS
+from ctxext.config.folders import GROUPS, preset
 from ctxext.config.record import FILE
 from ctxext.config.schema import SAMPLING
 from ctxext.refusal import Refusal, nearest, require
 
+STAGES = ("base", "trainer", "evaluation", "search", "export")
 METHOD = ("position", "mask", "attention", "name")
 """What an overlay sets of a run that exists already."""
 
@@ -26,9 +27,22 @@ def saved_run(path: Path, composed: DictConfig, overrides: Sequence[str]) -> Dic
     plain = read_config(path)
     fresh: Any = OmegaConf.to_container(composed, resolve=False)
     plain |= {key: fresh[key] for key in SAMPLING}
+    for stage in STAGES:
+        plain[stage] = filled(plain.get(stage, {}), fresh[stage])
+    if isinstance(plain.get("dataset"), dict):
+        plain["dataset"] = filled(plain["dataset"], preset("dataset", plain["dataset"]))
     for keys in touched(overrides):
         put(plain, keys, get(fresh, keys))
     return OmegaConf.create(plain)
+
+
+def filled(earlier: Any, fresh: Any) -> Any:
+    """Return the plain config `earlier` with those keys of the `fresh` one that were not there yet when it was made."""
+    if not isinstance(earlier, dict) or not isinstance(fresh, dict):
+        return earlier
+    return {key: filled(earlier[key], value) if key in earlier else value for key, value in fresh.items()} | {
+        key: value for key, value in earlier.items() if key not in fresh
+    }
 
 
 def read_config(path: Path) -> dict[str, Any]:

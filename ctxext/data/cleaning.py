@@ -32,7 +32,8 @@ def clean_documents(documents: Iterable[Document]) -> tuple[list[Document], list
     for document in documents:
         text, target = clean(document.text), clean(document.target)
         if text and bool(target) == bool(document.target):
-            kept.append(replace(document, text=text, target=target))
+            others = tuple(other for other in map(clean, document.others) if other)
+            kept.append(replace(document, text=text, target=target, others=others))
         else:
             dropped.append(Defect(document.name, "empty after cleaning", document.size))
     return kept, dropped

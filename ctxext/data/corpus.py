@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ctxext.data.documents import Document
+from ctxext.data.pairs import Pair, load_pairs, pair_of
 from ctxext.data.tokenizer import end_token
 
 BATCH_CHARACTERS = 1 << 20
@@ -20,13 +21,15 @@ BATCH_CHARACTERS = 1 << 20
 class Corpus:
     """Documents as token ids: `tokens` [T] (each document ends with the end token), `starts` [num_documents + 1].
 
-    `targets` [T] tells which tokens are predicted, or is None where every token is.
+    `targets` [T] tells which tokens are predicted, or is None where every token is. `pairs` are the documents that have
+    a target, in their order, as texts.
     """
 
     tokens: NDArray[np.unsignedinteger]
     starts: NDArray[np.int64]
     names: list[str]
     targets: NDArray[np.bool_] | None
+    pairs: list[Pair] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return the number of documents."""
@@ -43,7 +46,8 @@ class Corpus:
         tokens = mapped(folder / "tokens.bin", np.dtype(record["dtype"]))
         starts: NDArray[np.int64] = np.load(folder / "starts.npy", allow_pickle=False)
         targets = mapped(folder / "targets.bin", np.dtype(bool)) if record["pairs"] else None
-        return cls(tokens, starts, record["names"], targets)
+        pairs = load_pairs(folder / "pairs.jsonl") if record["pairs"] else []
+        return cls(tokens, starts, record["names"], targets, pairs)
 
 
 def mapped(path: Path, dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
@@ -63,8 +67,11 @@ def write_corpus(folder: Path, documents: Iterable[Document], tokenizer: Tokeniz
     with ExitStack() as stack:
         token_file = stack.enter_context((folder / "tokens.bin").open("wb"))
         target_file = stack.enter_context((folder / "targets.bin").open("wb"))
+        pair_file = stack.enter_context((folder / "pairs.jsonl").open("w", encoding="utf-8"))
         for batch in batches(documents):
-            pairs = pairs or any(document.target for document in batch)
+            found = [pair_of(document) for document in batch if document.target]
+            pair_file.writelines(pair.line for pair in found)
+            pairs = pairs or bool(found)
             for document, (tokens, targets) in zip(batch, encode(batch, tokenizer), strict=True):
                 token_file.write(tokens.astype(dtype).tobytes())
                 target_file.write(targets.tobytes())
@@ -72,6 +79,7 @@ def write_corpus(folder: Path, documents: Iterable[Document], tokenizer: Tokeniz
                 lengths.append(len(tokens))
     if not pairs:
         (folder / "targets.bin").unlink()
+        (folder / "pairs.jsonl").unlink()
     np.save(folder / "starts.npy", np.cumsum([0, *lengths], dtype=np.int64), allow_pickle=False)
     record = {"dtype": dtype.name, "pairs": pairs, "names": names}
     (folder / "corpus.json").write_text(json.dumps(record), encoding="utf-8")

@@ -32,7 +32,8 @@ def drop_exact(documents: Sequence[Document]) -> tuple[list[Document], list[Defe
 def drop_near(documents: Sequence[Document], threshold: float, watch: Watch) -> tuple[list[Document], list[Defect]]:
     """Return the `documents` less like any kept one before them than `threshold`, and the others.
 
-    Likeness is the Jaccard index of the sets of word 5-shingles, estimated by MinHash.
+    Likeness is the Jaccard index of the sets of word 5-shingles, estimated by MinHash. The targets of pairs have to be
+    alike by their words too: of one long input many things may be asked.
     """
     index = RMinHashLSH(threshold=threshold, num_perm=NUM_HASHES, num_bands=num_bands(threshold))
     signatures: list[RMinHash] = []
@@ -41,7 +42,8 @@ def drop_near(documents: Sequence[Document], threshold: float, watch: Watch) -> 
     for document in watch(documents, "Looking for near-duplicates", len(documents)):
         signature = RMinHash(num_perm=NUM_HASHES, seed=SEED)
         signature.update(list(shingles(document)))
-        if any(signature.jaccard(signatures[key]) >= threshold for key in index.query(signature)):
+        near = (key for key in index.query(signature) if signature.jaccard(signatures[key]) >= threshold)
+        if any(likeness(document.target, kept[key].target) >= threshold for key in near):
             dropped.append(Defect(document.name, "near-duplicate", document.size))
             continue
         index.insert(len(kept), signature)
@@ -56,6 +58,12 @@ def shingles(document: Document) -> Iterator[str]:
     if len(words) < SHINGLE_WORDS:
         yield " ".join(words)
     yield from map(" ".join, zip(*(words[start:] for start in range(SHINGLE_WORDS)), strict=False))
+
+
+def likeness(first: str, second: str) -> float:
+    """Return the Jaccard index of the words of two targets, 1 for two that are empty."""
+    left, right = set(first.lower().split()), set(second.lower().split())
+    return len(left & right) / len(left | right) if left or right else 1.0
 
 
 def num_bands(threshold: float) -> int:

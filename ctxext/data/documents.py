@@ -5,11 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Document:
-    """A text with its name, and, in an (input, target) pair, the target that follows it."""
+    """A text with its name, and, in an (input, target) pair, the target that follows it.
+
+    `others` are further right answers, which are not trained on, and `group` is the direction or subset of the pair.
+    """
 
     name: str
     text: str
     target: str = ""
+    others: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def size(self) -> int:

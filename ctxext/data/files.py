@@ -3,13 +3,14 @@
 import glob
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ctxext.data.documents import Defect, Document
+from ctxext.data.fields import Table
 from ctxext.data.sources import Source
-from ctxext.refusal import require, spelt
+from ctxext.refusal import require
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -27,22 +28,10 @@ class Text(Source):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jsonl(Source):
-    """Files of JSON lines, one document each; `path` as in `Text`.
-
-    With `input_field` and `target_field` a line that has either is an (input, target) pair, and any other has its text
-    in `text_field`.
-    """
+class Jsonl(Table):
+    """Files of JSON lines, one document each; `path` as in `Text`."""
 
     path: str | list[str]
-    text_field: str = "text"
-    input_field: str = ""
-    target_field: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse values of the wrong type or out of range."""
-        super().__post_init__()
-        check_fields(self.input_field, self.target_field)
 
     def items(self) -> Iterator[Document | Defect]:
         """Yield a document or a defect for each line that isn't blank."""
@@ -77,46 +66,7 @@ class Jsonl(Source):
             return Defect(where, "JSON beyond limits", len(line))
         if not isinstance(row, dict):
             return Defect(where, "not a JSON object", len(line))
-        return row_document(row, where, self.text_field, self.input_field, self.target_field, len(line))
-
-
-def check_fields(input_field: str, target_field: str) -> None:
-    """Refuse one field of a pair without the other."""
-    require(
-        bool(input_field) == bool(target_field),
-        f"dataset.input_field and dataset.target_field go together, got {input_field!r} and {target_field!r}",
-    )
-
-
-def row_document(
-    row: Mapping[str, object], where: str, text_field: str, input_field: str, target_field: str, size: int
-) -> Document | Defect:
-    """Return the pair or the text in `row`, or the defect of `size` bytes at `where`."""
-    if input_field and (input_field in row or target_field in row):
-        fields = [input_field, target_field]
-    else:
-        fields = [text_field]
-    texts: list[str] = []
-    for field in fields:
-        value = row.get(field)
-        if isinstance(value, str) and value.strip():
-            texts.append(value)
-        else:
-            return Defect(where, fault(row, field), size)
-    return Document(where, *texts)
-
-
-def fault(row: Mapping[str, object], field: str) -> str:
-    """Say what keeps `field` of `row` from being a text."""
-    if field not in row:
-        return f"missing field {field!r}"
-    value = row[field]
-    if value is None:
-        return f"field {field!r} is null"
-    if isinstance(value, str):
-        return f"field {field!r} is empty"
-    kinds: dict[type, str] = {list: "a list", dict: "an object"}
-    return f"field {field!r} is {kinds.get(type(value)) or spelt(type(value))}, not a text"
+        return self.document(row, where, len(line))
 
 
 def read_text(path: Path) -> Document | Defect:

@@ -7,19 +7,18 @@ from itertools import islice
 from typing import cast
 
 from ctxext.data.documents import Defect, Document
-from ctxext.data.files import check_fields, row_document
-from ctxext.data.sources import Source
+from ctxext.data.fields import Table
 from ctxext.refusal import Refusal, require
 
 Rows = Iterable[Mapping[str, object]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class HuggingFace(Source):
+class HuggingFace(Table):
     """A set of `datasets`: `path` as `load_dataset` takes it (`json` with `data_files` reads local files).
 
     `subset` is the configuration's name; `streaming` reads without a download first; `limit` takes the first so many
-    rows (0: all). The fields are those of `Jsonl`.
+    rows (0: all).
     """
 
     path: str
@@ -28,23 +27,19 @@ class HuggingFace(Source):
     data_files: str | list[str] = ""
     streaming: bool = False
     limit: int = 0
-    text_field: str = "text"
-    input_field: str = ""
-    target_field: str = ""
 
     def __post_init__(self) -> None:
         """Refuse values of the wrong type or out of range."""
         super().__post_init__()
         require(bool(self.path), "dataset.path is empty; give the name of a dataset, or json, csv, parquet, text")
         require(self.limit >= 0, f"dataset.limit must be at least 0, got {self.limit}")
-        check_fields(self.input_field, self.target_field)
 
     def items(self) -> Iterator[Document | Defect]:
         """Yield a document or a defect for each row."""
         rows = islice(self.rows(), self.limit or None)
         for number, row in enumerate(rows):
             where = f"{self.path} {self.split} row {number}"
-            yield row_document(row, where, self.text_field, self.input_field, self.target_field, len(repr(row)))
+            yield self.document(row, where, len(repr(row)))
 
     def rows(self) -> Iterator[Mapping[str, object]]:
         """Yield the rows of the set; refuse, in the library's words, what it can't find or read."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from ctxext.data.application import check_documents, prompted
 from ctxext.data.cleaning import clean_documents
 from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.deduplication import drop_exact, drop_near
@@ -18,7 +19,7 @@ from ctxext.data.tokenizer import as_plain_text, load_tokenizer, train_tokenizer
 from ctxext.data.watch import Watch, unwatched
 from ctxext.refusal import require
 
-FORMAT = "1"
+FORMAT = "2"
 PARTS = ("train", "validation", "test")
 
 
@@ -43,6 +44,7 @@ def prepare(
     input, too few documents and an impossible `vocab_size` are refused.
     """
     items = list(watch(source.documents(), "Reading", None))
+    check_documents(source.application, source.held_out, [item for item in items if isinstance(item, Document)])
     digest = digest_of(ingredients(items, source, tokenizer, vocab_size))
     folder = cache / "tokens" / digest
     if not is_whole(folder):
@@ -59,9 +61,10 @@ def ingredients(
     yield FORMAT
     yield f"vocabulary of {vocab_size}" if tokenizer is None else tokenizer.to_str()
     yield from map(repr, (source.near_duplicates, source.validation_share, source.test_share))
+    yield from (source.prompt, repr(sorted(source.held_out)))
     for item in items:
         if isinstance(item, Document):
-            yield from ("document", item.name, item.text, item.target)
+            yield from ("document", item.name, item.text, item.target, repr(item.others), item.group)
         else:
             yield from ("defect", item.where, item.reason, str(item.size))
 
@@ -77,16 +80,18 @@ def build(
     """Write into `folder` the encoded parts of `items`, the tokenizer, the ledger and the quarantine."""
     kept, dropped = sift(items, source.near_duplicates, watch)
     require(bool(kept), f"dataset holds no document that can be used: {len(items)} were read, all were dropped")
-    split = split_documents(kept, source.validation_share, source.test_share)
+    split = split_documents(kept, source.validation_share, source.test_share, source.held_out)
     if tokenizer is None:
         require(bool(split.train), "a tokenizer can't be trained without training documents; lower dataset.test_share")
-        texts = (text for document in split.train for text in (document.text, document.target))
+        read = (prompted(document, source.prompt) for document in split.train)
+        texts = (text for document in read for text in (document.text, document.target))
         tokenizer = train_tokenizer(watch(texts, "Training the tokenizer", 2 * len(split.train)), vocab_size)
     as_plain_text(tokenizer).save(str(folder / "tokenizer.json"))
     rows = [LedgerRow("read", len(items), sum(item.size for item in items))]
     for part in PARTS:
         documents: list[Document] = getattr(split, part)
-        corpus = write_corpus(folder / part, watch(documents, f"Encoding {part}", len(documents)), tokenizer)
+        watched = watch(documents, f"Encoding {part}", len(documents))
+        corpus = write_corpus(folder / part, (prompted(document, source.prompt) for document in watched), tokenizer)
         size = sum(document.size for document in documents)
         rows.append(LedgerRow(f"kept: {part}", len(documents), size, len(corpus.tokens)))
     away = rows[0].size - sum(document.size for document in kept) - sum(defect.size for defect in dropped)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from ctxext.data.corpus import Corpus
+from ctxext.data.lessons import RECALL, Lessons
+from ctxext.data.material import CorpusMaterial
 from ctxext.maths.counted import generator
 from ctxext.position.sampling import AsLaid, Sampler
 from ctxext.refusal import require
@@ -69,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of `length` tokens: `recall_share` of them lessons in look-up, the others shuffled windows of `corpus`.
+    """Rows of `length` tokens: `recall_share` of them lessons, the others shuffled windows of `corpus`.
 
     A row that does not keep its documents apart is one text, whose positions run on. `sampler` may draw others instead.
     Row n is a function of (seed, n) alone, so that a resumed run sees the rows that it would have seen.
@@ -82,6 +84,7 @@ class Rows:
     seed: int
     keeps_documents_apart: bool = True
     sampler: Sampler = field(default_factory=AsLaid)
+    curriculum: Lessons = field(default_factory=Lessons)
 
     def __post_init__(self) -> None:
         require(self.length > 1, f"a training row needs 2 tokens or more, got context_length {self.length}")
@@ -131,13 +134,32 @@ class Rows:
         weights = (document[1:] == document[:-1]).astype(np.float32)
         if self.corpus.targets is not None:
             weights *= self.corpus.targets[start + 1 : stop + 1]
-        positions = np.arange(start, stop) - np.maximum(self.corpus.starts[document[:-1]], start)
-        documents = document[:-1] - document[0]
+        return self.laid(tokens, weights, document[:-1] - document[0], f"text/{window}")
+
+    def laid(
+        self, tokens: NDArray[np.int64], weights: NDArray[np.float32], documents: NDArray[np.int64], sample: str
+    ) -> Row:
+        """Return the row of `tokens`, with the positions of its `documents`, which are numbered from 0."""
         if not self.keeps_documents_apart:
-            positions, documents = np.arange(self.length), np.zeros_like(documents)
-        return Row(tokens, weights, documents, positions, f"text/{window}")
+            documents = np.zeros_like(documents)
+        positions = np.arange(self.length) - np.searchsorted(documents, documents)
+        return Row(tokens, weights, documents, positions, sample)
 
     def lesson(self, number: int) -> Row:
+        """Return lesson `number`, whose targets are the answers."""
+        name = self.curriculum.name(number)
+        if name == RECALL:
+            return self.story(number)
+        lesson = self.curriculum.write(self.seed, number, self.length + 1, self.material)
+        weights = lesson.answers[1:].astype(np.float32)
+        return self.laid(lesson.tokens, weights, lesson.documents[:-1], f"{name}/{number}")
+
+    @cached_property
+    def material(self) -> CorpusMaterial:
+        """What samples of the tasks are made of."""
+        return CorpusMaterial(self.corpus, self.tokenizer)
+
+    def story(self, number: int) -> Row:
         """Return lesson `number` of the recall generator, filled up, or cut, to the row's length at its start.
 
         Its targets are the answers: a lesson is many pairs of input and target in one row.

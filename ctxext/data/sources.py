@@ -3,11 +3,12 @@
 import importlib.util
 import sysconfig
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ctxext.data.application import check_settings, labelled
 from ctxext.data.documents import Defect, Document
-from ctxext.refusal import Refusal, check_types, require
+from ctxext.refusal import Refusal, check_types, nearest, require
 
 NOT_SOURCES = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
 
@@ -18,7 +19,9 @@ class Source:
 
     `errors` says what bad input gets: `strict` refuses, `skip` drops and counts. `near_duplicates` is the likeness
     from which a document is dropped as a copy (1: only exact copies). The shares are of documents, `recall_share` of
-    training rows.
+    training rows, which are `lessons` in turn. `application` says what pairs of input and target are for, `labels` the
+    answers that a classification knows, `held_out` which groups of pairs go to the test part alone, and `prompt` how
+    the model reads an input.
     """
 
     errors: str = "strict"
@@ -26,6 +29,11 @@ class Source:
     validation_share: float = 0.05
     test_share: float = 0.1
     recall_share: float = 0.0
+    lessons: list[str] = field(default_factory=lambda: ["recall"])
+    application: str = ""
+    labels: list[str] = field(default_factory=list)
+    held_out: list[str] = field(default_factory=list)
+    prompt: str = "{input}"
 
     def __post_init__(self) -> None:
         """Refuse values of the wrong type or out of range."""
@@ -38,10 +46,13 @@ class Source:
         require(shares <= 1, f"dataset.validation_share + dataset.test_share must be at most 1, got {shares}")
         near = self.near_duplicates
         require(0 < near <= 1, f"dataset.near_duplicates must be above 0 and at most 1 (only exact ones), got {near}")
+        check_settings(self.application, self.labels, self.prompt)
+        check_lessons(self.lessons)
 
     def documents(self) -> Iterator[Document | Defect]:
         """Yield what the source holds; under `errors=strict` the first defect is refused."""
-        for item in self.items():
+        for found in self.items():
+            item = labelled(found, self.labels) if isinstance(found, Document) else found
             if isinstance(item, Defect) and self.errors == "strict":
                 raise Refusal(f"{item.where}: {item.reason} (dataset.errors=skip drops and counts what can't be read)")
             yield item
@@ -49,6 +60,18 @@ class Source:
     def items(self) -> Iterator[Document | Defect]:
         """Yield the documents and the defects in a fixed order."""
         raise NotImplementedError
+
+
+def check_lessons(lessons: list[str]) -> None:
+    """Refuse `lessons` that don't exist, and a list without any or with one twice."""
+    if lessons == ["recall"]:
+        return
+    from ctxext.tasks.suite import TASKS  # numpy isn't wanted where a source is merely listed
+
+    known = ("recall", *TASKS)
+    for name in lessons:
+        require(name in known, f"dataset.lessons must be among {', '.join(known)}, got {name!r}" + nearest(name, known))
+    require(0 < len(set(lessons)) == len(lessons), f"dataset.lessons must name some, each once, got {lessons}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +105,8 @@ class Stdlib(Source):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recall(Source):
-    """Synthetic documents of `words` words in which facts are stated and asked for later, `count` of them."""
+class Generated(Source):
+    """A source of `count` synthetic documents of at most `words` words, each a function of (seed, its number) alone."""
 
     count: int = 1000
     words: int = 180
@@ -96,9 +119,25 @@ class Recall(Source):
             require(getattr(self, name) >= 1, f"dataset.{name} must be at least 1, got {getattr(self, name)}")
         require(self.seed >= 0, f"dataset.seed must be at least 0, got {self.seed}")
 
+    def check_room(self, needed: int) -> None:
+        """Refuse fewer words than the `needed` ones."""
+        require(self.words >= needed, f"dataset.words must be at least {needed} here, got {self.words}")
+
     def items(self) -> Iterator[Document | Defect]:
         """Yield the generated documents."""
+        yield from map(self.document, range(self.count))
+
+    def document(self, index: int) -> Document:
+        """Return document number `index`."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recall(Generated):
+    """Synthetic documents in which facts are stated and asked for later."""
+
+    def document(self, index: int) -> Document:
+        """Return document number `index`."""
         from ctxext.tasks import recall  # numpy isn't wanted where a source is merely listed
 
-        for index in range(self.count):
-            yield Document(f"recall-{index}", recall.document(self.seed, index, self.words))
+        return Document(f"recall-{index}", recall.document(self.seed, index, self.words))

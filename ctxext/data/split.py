@@ -3,7 +3,7 @@
 No seed takes part: a base that was trained once has never seen the test documents of any later run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from math import ceil
@@ -27,21 +27,26 @@ def content_hash(document: Document) -> bytes:
     return blake2b(border + document.text.encode() + document.target.encode(), digest_size=16).digest()
 
 
-def split_documents(documents: Sequence[Document], validation_share: float, test_share: float) -> Split:
+def split_documents(
+    documents: Sequence[Document], validation_share: float, test_share: float, held_out: Collection[str] = ()
+) -> Split:
     """Split `documents` by the order of their hashes: test first, then validation, the rest is trained on.
 
-    A part whose share isn't 0 gets at least one document; too few documents for that are refused.
+    Pairs of a group that is `held_out` are all tested on, and the shares are of the other documents. A part whose share
+    isn't 0 gets at least one document; too few documents for that are refused.
     """
-    num_test, num_validation = part_size(len(documents), test_share), part_size(len(documents), validation_share)
+    drawn = [index for index, document in enumerate(documents) if document.group not in held_out]
+    num_test, num_validation = part_size(len(drawn), test_share), part_size(len(drawn), validation_share)
     needed = num_test + num_validation + (validation_share + test_share < 1)
-    if len(documents) < needed:
+    if len(drawn) < needed:
+        outside = f" outside dataset.held_out={list(held_out)}" if held_out else ""
         raise Refusal(
             f"dataset has too few documents to split: validation_share={validation_share} and test_share={test_share} "
-            f"need {needed}, there are {len(documents)}; give more documents, or set dataset.validation_share=0 "
+            f"need {needed}, there are {len(drawn)}{outside}; give more documents, or set dataset.validation_share=0 "
             "dataset.test_share=0"
         )
-    order = sorted(range(len(documents)), key=lambda index: content_hash(documents[index]))
-    test = set(order[:num_test])
+    order = sorted(drawn, key=lambda index: content_hash(documents[index]))
+    test = {*order[:num_test], *set(range(len(documents))).difference(drawn)}
     validation = set(order[num_test : num_test + num_validation])
     return Split(
         [document for index, document in enumerate(documents) if index not in test and index not in validation],

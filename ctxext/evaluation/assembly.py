@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from ctxext.evaluation import effective
-from ctxext.evaluation.effective import Missed, Reached
-from ctxext.evaluation.measure import Ground, Measurement
+from ctxext.evaluation.answers.scoring import score_of
+from ctxext.evaluation.effective import Base, Missed, Reached
+from ctxext.evaluation.ground import Ground
+from ctxext.evaluation.measure import Measurement
 from ctxext.evaluation.results import Row
-from ctxext.maths.intervals import paired_bootstrap
+from ctxext.evaluation.shortage import NO_MEMORY
+from ctxext.maths.intervals import Vector, paired_bootstrap
 
 CONTROLS = ("base", "truncated")
 
@@ -21,6 +26,9 @@ class Sections:
     by_length: list[Row] = field(default_factory=list)
     by_position: list[Row] = field(default_factory=list)
     tasks: list[Row] = field(default_factory=list)
+    language: list[Row] = field(default_factory=list)
+    applications: list[Row] = field(default_factory=list)
+    cost: list[Row] = field(default_factory=list)
     effective_length: list[Row] = field(default_factory=list)
     missing: list[Row] = field(default_factory=list)
 
@@ -32,14 +40,20 @@ def assemble(measurements: Sequence[Measurement], ground: Ground, absent: Mappin
     for measurement in measurements:
         sections.by_length += length_rows(measurement, known)
         sections.by_position += measurement.positions
-        sections.tasks += measurement.task_rows()
+        for name in ("tasks", "language", "applications", "cost"):
+            getattr(sections, name).extend(getattr(measurement, name))
+        sections.missing += measurement.missing
         sections.missing += unread_rows(measurement, ground)
+        if ground.unscored:
+            reason = ground.unscored
+            sections.missing.append({"subject": measurement.subject, "what": "by_length", "reason": reason})
         for reached in effective_lengths(measurement, known.get("base"), ground):
             section = sections.effective_length if isinstance(reached, Reached) else sections.missing
             section.append(reached.row(measurement.subject))
         if not measurement.positions:
             unread = measurement.unread.get(ground.settings.lengths[-1])
-            reason = unread or "it reads no window in one pass"
+            unscored = "no text is scored by length" if ground.unscored else ""
+            reason = unread or unscored or "it reads no window in one pass"
             sections.missing.append({"subject": measurement.subject, "what": "by_position", "reason": reason})
     for subject, reason in absent.items():
         sections.missing.append({"subject": subject, "what": "by_length", "reason": reason})
@@ -51,7 +65,7 @@ def unread_rows(measurement: Measurement, ground: Ground) -> list[Row]:
     return [
         {"subject": measurement.subject, "what": what, "length": length, "reason": reason}
         for length, reason in measurement.unread.items()
-        for what in ("by_length", *ground.settings.tasks)
+        for what in (*(["by_length"] if length else []), *ground.settings.tasks)
     ]
 
 
@@ -72,45 +86,57 @@ def length_rows(measurement: Measurement, known: Mapping[str, Measurement]) -> l
 
 def effective_lengths(measurement: Measurement, base: Measurement | None, ground: Ground) -> list[Reached | Missed]:
     """Return how far `measurement` reaches by each rule; the reference is the `base` at its trained length."""
-    trained = ground.trained_length
-    if base is None or trained not in base.scored:
-        reason = f"the base was not measured at its trained length {trained}"
-        return [Missed("nll(0.05)", reason), *([Missed("score(0.85)", reason)] if ground.samples else [])]
+    found = [*lengths_by_nll(measurement, base, ground)]
+    for task in ground.settings.tasks:
+        found += lengths_by_score(task, measurement, base, ground)
+    if all(reason.startswith(NO_MEMORY) for reason in measurement.unread.values()):
+        return found  # what ends is the sweep, not the subject
+    return [replace(one, at_least=False) if isinstance(one, Reached) else one for one in found]
+
+
+def lengths_by_nll(measurement: Measurement, base: Measurement | None, ground: Ground) -> Iterator[Reached | Missed]:
+    """Yield how far the nll of `measurement` stays near that of the `base`, and near its own."""
+    trained, rules = ground.trained_length, ground.settings.effective
     losses = {length: scored.nll for length, scored in measurement.scored.items()}
-    reference = base.scored[trained]
-    reached = [effective.by_nll(losses, reference.counts, reference.nll, trained)]
-    if ground.samples:
-        total = next(row for row in base.task_rows() if row["length"] == trained and row["depth"] == "all")
-        scores = {row["length"]: row["value"] for row in measurement.task_rows() if row["depth"] == "all"}
-        reached.append(effective.by_score(scores, total["value"], total["low"], total["chance"]))
-    if measurement.unread:  # the subject ends, not the sweep
-        return [replace(found, at_least=False) if isinstance(found, Reached) else found for found in reached]
-    return reached
+    for kind, owner, margins in (("nll", base, rules.nll), ("own_nll", measurement, rules.own_nll)):
+        for margin in margins:
+            rule = f"{kind}({margin:g})"
+            if owner is None or trained not in owner.scored:
+                yield Missed(rule, unmeasured("the base" if owner is not measurement else "it", trained))
+            else:
+                reference = owner.scored[trained]
+                yield effective.by_nll(rule, losses, reference.counts, reference.nll, trained, margin)
 
 
-def seen(ground: Ground) -> str:
-    """Return how many tokens before a scored one the truncation control sees."""
-    stride, most = ground.settings.truncated_stride, ground.trained_length
-    if stride == 1:
-        return f"the last {most} tokens"
-    return f"the last {most - stride + 1} to {most} tokens (a pass scores {stride})"
+def lengths_by_score(
+    task: str, measurement: Measurement, base: Measurement | None, ground: Ground
+) -> Iterator[Reached | Missed]:
+    """Yield how far the scores of `task` by `measurement` stay near that of the `base`, and above a fixed one."""
+    trained, rules = ground.trained_length, ground.settings.effective
+    scores = scores_of(task, measurement)
+    totals = base.tasks if base is not None else []
+    total = [row for row in totals if row["task"] == task and row["length"] == trained and row["depth"] == "all"]
+    for share in rules.score:
+        rule = f"score({share:g}) {task}"
+        if base is None or not total:
+            yield Missed(rule, unmeasured("the base", trained))
+        else:
+            reference = Base(scores_of(task, base)[trained], total[0]["low"], total[0]["chance"], trained)
+            yield effective.by_share(rule, scores, reference, share)
+    guesses = [row["chance"] for row in measurement.tasks if row["task"] == task and row["length"]]
+    for threshold in rules.absolute:
+        yield effective.by_threshold(f"score>={threshold:g} {task}", scores, threshold, max(guesses, default=0.0))
 
 
-def protocol(ground: Ground) -> Row:
-    """Return in words and numbers what was measured."""
-    settings, names = ground.settings, ground.windows.names
-    scored = settings.scored_tokens
-    return {
-        "perplexity": f"exp of the token-weighted mean nll of the last {scored} tokens of each window, the same tokens "
-        "at every length; natural logarithm, softmax in float32, no beginning-of-text token",
-        "truncated": f"each scored token from {seen(ground)} of its window before it, at positions from 0; in a task, "
-        "prompt and answer from its last ones",
-        "passkey": "one fact in filler sentences, prompt and answer exactly the length; correct if its code is "
-        "likelier than 9 others",
-        "interval": "95%: percentile bootstrap of 2000 resamples over documents (nll, paired differences); Wilson "
-        "(accuracy)",
-        "scored_tokens": scored,
-        "truncated_stride": settings.truncated_stride,
-        "documents": len(names),
-        "samples": settings.samples if settings.tasks else 0,
-    }
+def scores_of(task: str, measurement: Measurement) -> dict[int, Vector]:
+    """Return the scores of `measurement` in the samples of `task` by length; those without filler have none."""
+    found: dict[int, list[float]] = {}
+    for record in measurement.records:
+        if record["task"] == task and record["length"]:
+            found.setdefault(record["length"], []).append(score_of(record))
+    return {length: np.array(scores) for length, scores in found.items()}
+
+
+def unmeasured(whose: str, length: int) -> str:
+    """Return why there is no reference."""
+    return f"{whose} was not measured at its trained length {length}"

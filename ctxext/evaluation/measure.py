@@ -5,122 +5,107 @@ Shapes: N documents.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-from tokenizers import Tokenizer
-
-from ctxext.data.corpus import Corpus
-from ctxext.data.tokenizer import byte_lengths
-from ctxext.evaluation import language, retrieval
-from ctxext.evaluation.language import EndPoint, Scored, Windows
+from ctxext.evaluation.answers.scoring import score_samples, task_rows
+from ctxext.evaluation.applications.applied import applied
+from ctxext.evaluation.costs.cost import cost_of
+from ctxext.evaluation.ground import Ground
+from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
 from ctxext.evaluation.reader import Reader, TruncatedReader
 from ctxext.evaluation.results import Row
-from ctxext.evaluation.settings import Evaluation
-from ctxext.refusal import require
-from ctxext.tasks.passkey import Sample
+from ctxext.evaluation.shortage import AT_ONE_ROW, beyond
+from ctxext.evaluation.text.language import Line, Scored, by_position, position_edges, score_windows, stacked
+from ctxext.evaluation.text.measures import measures_of
+from ctxext.tasks.samples import Sample
 
 Watch = Callable[[Iterable[Any], str, int], Iterable[Any]]
 
 
-@dataclass(frozen=True)
-class Ground:
-    """What every subject is measured on: `windows` of held-out text, and `samples` of the tasks by length."""
-
-    settings: Evaluation
-    trained_length: int
-    windows: Windows
-    samples: dict[int, list[Sample]]
-
-
-def common_ground(
-    settings: Evaluation, trained_length: int, corpus: Corpus, tokenizer: Tokenizer, end_point: EndPoint
-) -> Ground:
-    """Return the ground on `corpus`, each window ending where `end_point` says; refuse lengths that no document has."""
-    require(
-        settings.truncated_stride <= trained_length,
-        f"evaluation.truncated_stride must be at most base.trained_length={trained_length}, the tokens of a pass, got "
-        f"{settings.truncated_stride}",
-    )
-    sizes, key = byte_lengths(tokenizer), "evaluation.lengths"
-    windows = language.choose_windows(corpus, settings.lengths[-1], settings.documents, sizes, end_point, key)
-
-    def encode(text: str) -> list[int]:
-        ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
-        return ids
-
-    lengths = settings.lengths if "passkey" in settings.tasks else []
-    samples = {length: retrieval.passkey_samples(settings, length, encode) for length in lengths}
-    return Ground(settings, trained_length, windows, samples)
-
-
-@dataclass(frozen=True)
+@dataclass
 class Measurement:
-    """What `subject` scored: sums over documents by length, rows by position, and a record for each sample.
+    """What `subject` scored: sums over documents by length, rows by position, a record for each sample and prediction.
 
-    `unread` says why it can't read each length that is not among the `scored`.
+    `unread` says why it can't read each length that is not among the `scored`; `missing` has what else is absent.
     """
 
     subject: str
-    scored: dict[int, Scored]
-    positions: list[Row]
-    records: list[Row]
-    unread: dict[int, str]
+    scored: dict[int, Scored] = field(default_factory=dict)
+    positions: list[Row] = field(default_factory=list)
+    records: list[Row] = field(default_factory=list)
+    tasks: list[Row] = field(default_factory=list)
+    language: list[Row] = field(default_factory=list)
+    applications: list[Row] = field(default_factory=list)
+    cost: list[Row] = field(default_factory=list)
+    predictions: list[Row] = field(default_factory=list)
+    unread: dict[int, str] = field(default_factory=dict)
+    missing: list[Row] = field(default_factory=list)
 
-    def save(self, path: Path) -> None:
-        """Write the measurement to `path` as JSON, whole or not at all."""
-        scored = {
-            length: {key: value.tolist() for key, value in vars(sums).items()} for length, sums in self.scored.items()
-        }
-        content = {"subject": self.subject, "scored": scored, "positions": self.positions, "records": self.records}
-        content["unread"] = self.unread
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
-        beside.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-        beside.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Measurement:
-        """Return the measurement in `path`."""
-        content = json.loads(path.read_text(encoding="utf-8"))
-        scored = {
-            int(length): Scored(**{key: np.array(values) for key, values in sums.items()})
-            for length, sums in content["scored"].items()
-        }
-        unread = {int(length): reason for length, reason in content["unread"].items()}
-        return cls(content["subject"], scored, content["positions"], content["records"], unread)
-
-    def task_rows(self) -> list[Row]:
-        """Return the rows of `tasks`."""
-        by_length = groupby(self.records, key=lambda record: (record["task"], record["length"]))
-        return [row for _, records in by_length for row in retrieval.task_rows(records)]
+    def documents(self, names: list[str]) -> Iterator[Row]:
+        """Yield the lines of documents.jsonl: what the subject scored in each document, by its name, at each length."""
+        for length, scored in self.scored.items():
+            for index, name in enumerate(names):
+                line = {key: float(values[index]) for key, values in vars(scored).items()}
+                yield {"subject": self.subject, "length": length, "document": name} | line
 
 
-def measure(subject: str, reader: Reader, ground: Ground, watch: Watch) -> Measurement:
-    """Return what `subject` scores on `ground` when its text is read by `reader`; `watch` shows the lengths go by."""
+def measure(subject: str, reader: Reader, ground: Ground, ledger: Ledger, watch: Watch) -> Measurement:
+    """Return what `subject` scores on `ground` when its text is read by `reader`; `watch` shows the lengths go by.
+
+    What `ledger` knows is not scored again. A length for which memory is short is left out, and all beyond it.
+    """
+    found = Measurement(subject)
+    lengths = (0, *ground.settings.lengths) if ground.samples else ground.settings.lengths
+    for length in watch(lengths, f"eval   {subject}", len(lengths)):
+        obstacle = reader.obstacle(length) or beyond(found.unread)
+        if not obstacle:
+            obstacle = read_length(found, reader, length, ground, ledger)
+        if obstacle:
+            found.unread[length] = obstacle
+    for section, part in (
+        (found.language, measures_of(subject, reader, ground, ledger)),
+        (found.applications, applied(subject, reader, ground, ledger)),
+        (found.cost, cost_of(subject, reader, ground)),
+    ):
+        section += part.rows
+        found.missing += part.missing
+        found.predictions += part.records
+    return found
+
+
+def read_length(found: Measurement, reader: Reader, length: int, ground: Ground, ledger: Ledger) -> str:
+    """Add to `found` what `reader` scores at `length`, 0 for tasks without filler; return why it could not."""
+    try:
+        if length and not ground.unscored:
+            score_text(found, reader, length, ground, ledger)
+        samples = [sample for by_length in ground.samples.values() for sample in by_length[length]]
+        for task, group in groupby(samples, key=lambda sample: sample.place.task):
+            is_by_depth = ground.settings.parameters.task(task).is_by_depth
+            records = score_samples(found.subject, reader, list[Sample](group), ground, ledger)
+            found.records += records
+            found.tasks += task_rows(records, is_by_depth)
+    except OutOfMemoryError:
+        return AT_ONE_ROW
+    return ""
+
+
+def score_text(found: Measurement, reader: Reader, length: int, ground: Ground, ledger: Ledger) -> None:
+    """Add to `found` the sums over the last tokens of windows of `length`; at the longest, the means by position."""
     settings, windows = ground.settings, ground.windows
-    positions: list[Row] = []
-    scored: dict[int, Scored] = {}
-    records: list[Row] = []
-    unread = {length: reason for length in settings.lengths if (reason := reader.obstacle(length))}
-    lengths = [length for length in settings.lengths if length not in unread]
-    for length in watch(reversed(lengths), f"eval   {subject}", len(lengths)):
-        sight = reader.sight(length, settings.scored_tokens)
-        alike = next((known for known in scored if reader.sight(known, settings.scored_tokens) == sight), None)
-        if alike is not None:  # it reads the same tokens, however long the window
-            scored[length] = scored[alike]
-        elif length == settings.lengths[-1] and not isinstance(reader, TruncatedReader):
-            edges = language.position_edges(ground.trained_length, length)
-            scored[length], positions = language.score_whole(reader, windows, settings.scored_tokens, edges, subject)
-        else:
-            scored[length] = language.score_length(reader, windows, sight, settings.scored_tokens)
-        samples = ground.samples.get(length, [])
-        ranks = retrieval.rank_samples(reader, samples) if samples else []
-        records = [retrieval.sample_record(subject, *pair) for pair in zip(samples, ranks, strict=True)] + records
-    return Measurement(subject, dict(sorted(scored.items())), positions, records, unread)
+    scored = settings.scored_tokens
+    sight = reader.sight(length, scored)  # it reads the same tokens, however long the window
+    is_last = length == settings.lengths[-1] and not isinstance(reader, TruncatedReader)
+    edges = position_edges(ground.trained_length, length) if is_last else []
+
+    def score(run: range) -> list[Line]:
+        return score_windows(reader, windows, run, sight, scored, edges)
+
+    kind = "whole" if is_last else "text"
+    keys = [f"{kind} {ground.text_digest} {sight} {scored} {index}" for index in range(len(windows.names))]
+    lines = ledger.through(keys, score, reader.rows(sight, scored))
+    found.scored[length] = stacked(lines)
+    if is_last:
+        found.positions += by_position(lines, edges, found.subject)

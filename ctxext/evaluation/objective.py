@@ -5,24 +5,25 @@ Shapes: N windows, L tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
 import torch
 
-from ctxext.evaluation.language import Windows, score_length
 from ctxext.evaluation.reader import Model, WholeReader
-from ctxext.tasks import passkey
-from ctxext.tasks.passkey import Sample
+from ctxext.evaluation.text.language import Windows, score_length
+from ctxext.tasks.passkey import Passkey
+from ctxext.tasks.samples import Asked, Material, Place
 
 
-def unseen_prompts(seed: int, length: int, count: int, encode: Callable[[str], list[int]]) -> list[Sample]:
+def unseen_prompts(seed: int, length: int, count: int, material: Material) -> list[Asked]:
     """Return `count` passkey prompts of `length` tokens, spread evenly over the depths, and none of evaluation's.
 
     Evaluation draws its own from seed 0. A `length` without room for fact, question and answer is refused.
     """
-    return [passkey.sample(seed + 1, length, (index + 0.5) / count, index, encode) for index in range(count)]
+    places = (Place("passkey", seed + 1, length, (index + 0.5) / count, index) for index in range(count))
+    task = Passkey(haystack="filler", kind="words")
+    return [task.sample(place, material) for place in places]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Objective:
 
     windows: Windows
     scored_tokens: int
-    prompts: list[Sample]
+    prompts: list[Asked]
     batch_tokens: int
 
     def text(self, model: Model) -> float:
@@ -46,12 +47,22 @@ class Objective:
         reader = WholeReader(model, self.batch_tokens)
         means: list[float] = []
         for room, alike in groupby(sorted(self.prompts, key=shape), key=shape):  # rows of one batch are equally long
-            rows = torch.tensor([sample.prompt + sample.answers[0] for sample in alike])
+            rows = torch.tensor([prompt_of(sample) + answer_of(sample) for sample in alike])
             nll, _ = reader.score(rows, room[1])
             means += nll.double().mean(dim=1).tolist()
         return sum(means) / len(means)
 
 
-def shape(sample: Sample) -> tuple[int, int]:
+def prompt_of(sample: Asked) -> list[int]:
+    """Return the tokens of `sample` up to its answer."""
+    return sample.tokens + sample.questions[0].tokens
+
+
+def answer_of(sample: Asked) -> list[int]:
+    """Return the tokens of the right answer of `sample`."""
+    return sample.questions[0].answers[0]
+
+
+def shape(sample: Asked) -> tuple[int, int]:
     """Return the lengths of the prompt of `sample` and of its right answer."""
-    return len(sample.prompt), len(sample.answers[0])
+    return len(prompt_of(sample)), len(answer_of(sample))

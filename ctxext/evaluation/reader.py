@@ -64,6 +64,10 @@ class WholeReader:
         """Return how many tokens at the end of a window of `length` the last `scored` ones are scored from: all."""
         return length
 
+    def rows(self, length: int, scored: int) -> int:
+        """Return how many windows of `length` are read at once."""
+        return max(1, self.batch_tokens // length)
+
     def prompt(self, tokens: list[int], budget: int) -> list[int]:
         """Return what is read of a prompt of `tokens` that leaves room for `budget` more: all of it."""
         return tokens
@@ -122,6 +126,10 @@ class TruncatedReader:
     def sight(self, length: int, scored: int) -> int:
         """Return how many tokens at the end of a window of `length` the last `scored` ones are scored from."""
         return min(length, self.trained_length + scored)
+
+    def rows(self, length: int, scored: int) -> int:
+        """Return how many windows of `length` are read at once; one whose tokens take a pass each fills more."""
+        return max(1, self.batch_tokens // (length if length <= self.trained_length else self.trained_length * scored))
 
     def prompt(self, tokens: list[int], budget: int) -> list[int]:
         """Return the end of a prompt of `tokens` that leaves room for `budget` more within the trained length."""

@@ -5,7 +5,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,8 @@ IDENTITY = {
     "by_length": ("subject", "length"),
     "by_position": ("subject", "low_position", "high_position"),
     "tasks": ("subject", "task", "length", "depth"),
+    "language": ("subject", "measure", "length"),
+    "applications": ("subject", "application", "group", "metric", "length"),
     "effective_length": ("subject", "rule"),
     "cost": ("subject", "length"),
     "missing": ("what", "reason"),
@@ -30,10 +32,14 @@ VALUES = {
     "by_length": ("nll", "perplexity", "tokens", "low", "high"),
     "by_position": ("nll", "tokens"),
     "tasks": ("metric", "value", "chance", "n", "low", "high"),
+    "language": ("value",),
+    "applications": ("value", "n"),
     "effective_length": ("length",),
 }
+DIFFERENCES = ("long_gain",)
+"""Measures whose value may be below 0."""
 COUNTS = ("tokens", "n", "high_position")
-TEXTS = ("subject", "task", "depth", "metric", "rule", "what", "reason")
+TEXTS = ("subject", "task", "depth", "metric", "rule", "what", "reason", "measure", "application", "group")
 
 
 class Point(NamedTuple):
@@ -53,6 +59,8 @@ class Results:
     its nll as `minus_base` and `minus_truncated`, each with `_low` and `_high`.
     `tasks`: a row per (subject, task, length, depth), and one per (subject, task, length) over all depths, whose
     `depth` is "all".
+    `language`: a row per (subject, measure, length) of evaluation.measures. `applications`: a row per (subject,
+    application, group of pairs, metric, length). Files from before there were these two are read as if they had none.
     `effective_length`: `at_least` is true when the longest evaluated length still passes.
     `missing`: {"subject", "what", "length", "reason"}, subject and length where they apply; `what` is `by_length`,
     `by_position`, a task, `effective_length RULE`, `cost` or `export`.
@@ -68,6 +76,8 @@ class Results:
     cost: list[Row]
     export: Row
     missing: list[Row]
+    language: list[Row] = field(default_factory=list)
+    applications: list[Row] = field(default_factory=list)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -99,7 +109,7 @@ class Results:
 
     def save(self, path: Path) -> None:
         """Write `path` whole or not at all."""
-        names = ["schema", *(field.name for field in dataclasses.fields(self) if field.name != "schema")]
+        names = ["schema", *(part.name for part in dataclasses.fields(self) if part.name != "schema")]
         text = json.dumps({name: getattr(self, name) for name in names}, indent=1, allow_nan=False)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         with beside.open("w", encoding="utf-8") as file:
@@ -119,7 +129,9 @@ class Results:
         require(isinstance(content, dict), f"{path}: must be a JSON object, got {type(content).__name__}")
         try:
             require("schema" in content, "lacks the key 'schema'")
-            require(content["schema"] == SCHEMA, f"schema must be {SCHEMA}, got {content['schema']!r}")
+            schema = content["schema"]
+            newer = "; a newer ctxext wrote it" if isinstance(schema, int) and schema > SCHEMA else ""
+            require(schema == SCHEMA, f"schema must be {SCHEMA}, got {schema!r}{newer}")
             return cls(**exactly(content))
         except Refusal as error:
             raise Refusal(f"{path}: {error}") from error
@@ -136,8 +148,9 @@ def point(row: Row, measure: str) -> Point:
 
 def exactly(content: Row) -> Row:
     """Return `content` if its keys are those of `Results`; refuse one that is absent or unknown."""
-    known = [field.name for field in dataclasses.fields(Results)]
-    for key in known:
+    parts = dataclasses.fields(Results)
+    known = [part.name for part in parts]
+    for key in (part.name for part in parts if part.default_factory is dataclasses.MISSING):
         require(key in content, f"lacks the key {key!r}")
     for key in content:
         require(key in known, f"{key!r} is not a key of results.json{nearest(key, known)}")
@@ -170,7 +183,7 @@ def check_numbers(row: Row, where: str) -> None:
         subject = row["subject"]
         require(subject in SUBJECTS, f"{where}.subject must be one of {', '.join(SUBJECTS)}, got {subject!r}")
     for key, value in row.items():
-        if isinstance(value, (int, float)) and not key.startswith("minus_"):
+        if isinstance(value, (int, float)) and not key.startswith("minus_") and row.get("measure") not in DIFFERENCES:
             least = "above 0" if key in COUNTS else "at least 0"
             require(value > 0 or (value == 0 and key not in COUNTS), f"{where}.{key} must be {least}, got {value!r}")
     if "low" in row and "high" in row:

@@ -4,9 +4,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ctxext.refusal import nearest, require
+from ctxext.tasks.suite import TASKS, Suite
 
 SUBJECTS = ("base", "truncated", "zero_shot", "extended")
-TASKS = ("passkey",)
+RANK, GENERATION = "rank", "generation"
+SCORINGS = (RANK, GENERATION)
+MEASURES = ("longppl", "sliding", "sliding_yarn", "shift")
+
+
+@dataclass
+class Rules:
+    """The bars of each rule of effective length; one without a bar is left out."""
+
+    nll: list[float]
+    own_nll: list[float]
+    score: list[float]
+    absolute: list[float]
+
+    def __post_init__(self) -> None:
+        """Refuse negative margins, and shares and scores that are not above 0 and at most 1."""
+        for name in ("nll", "own_nll"):
+            bad = [margin for margin in getattr(self, name) if not 0 <= margin < float("inf")]
+            require(not bad, f"evaluation.effective.{name} must hold margins in nats of at least 0, got {bad}")
+        for name in ("score", "absolute"):
+            bad = [share for share in getattr(self, name) if not 0 < share <= 1]
+            require(not bad, f"evaluation.effective.{name} must hold scores above 0 and at most 1, got {bad}")
+        for name, bars in vars(self).items():
+            require(len(set(bars)) == len(bars), f"evaluation.effective.{name} must name each once, got {bars}")
 
 
 @dataclass
@@ -23,10 +47,16 @@ class Evaluation:
     every: int
     batch_tokens: int
     truncated_stride: int
+    scoring: str
+    measures: list[str]
+    stride: int
+    effective: Rules
+    repeats: int
+    parameters: Suite
 
     def __post_init__(self) -> None:
         """Refuse values out of range, unsorted lengths, and names that don't exist."""
-        for name in ("scored_tokens", "documents", "samples", "batch_tokens"):
+        for name in ("scored_tokens", "documents", "samples", "batch_tokens", "stride"):
             require(getattr(self, name) > 0, f"evaluation.{name} must be above 0, got {getattr(self, name)}")
         require(
             1 <= self.truncated_stride <= self.scored_tokens,
@@ -48,6 +78,9 @@ class Evaluation:
         require(not self.tasks or bool(self.depths), "evaluation.depths must name a depth for evaluation.tasks, got []")
         check_known("subjects", self.subjects, SUBJECTS)
         check_known("tasks", self.tasks, TASKS)
+        check_known("measures", self.measures, MEASURES)
+        check_known("scoring", [self.scoring], SCORINGS)
+        require(self.repeats >= 0, f"evaluation.repeats must be at least 0, got {self.repeats}")
 
 
 def check_known(name: str, chosen: Sequence[str], known: Sequence[str]) -> None:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention as attend
 
 from ctxext.kernels.norm import at_least_float32
-from ctxext.seams import Places, Position, View, unmoved
+from ctxext.places import Places
+from ctxext.seams import Position, View, unmoved
 
 BLOCK = 256
 """Queries scored at once: no mask or bias is ever larger than BLOCK x K."""

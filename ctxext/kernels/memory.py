@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ctxext.kernels.linear import over
-from ctxext.seams import Places
+from ctxext.places import Places
 
 
 class Segments(NamedTuple):

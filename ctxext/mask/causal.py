@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ctxext.seams import Mask, Places, Reach, View, distances
+from ctxext.places import Places, distances
+from ctxext.seams import Mask, Reach, View
 
 
 def past(queries: Places, keys: Places) -> Tensor:

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from ctxext.mask.causal import past
 from ctxext.mask.document import IntraDocument
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Mask, Places, Reach, View
+from ctxext.seams import Mask, Reach, View
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places, distances
 from ctxext.refusal import check_types, require
-from ctxext.seams import Mask, Places, Reach, Sizes, View, distances
+from ctxext.seams import Mask, Reach, Sizes, View
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from torch import Tensor
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.maths.counted import generator
+from ctxext.places import Places, distances
 from ctxext.refusal import check_types, require
-from ctxext.seams import Mask, Places, Reach, View, distances
+from ctxext.seams import Mask, Reach, View
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ctxext.kernels.gather import is_biased
-from ctxext.seams import Attention, Mask, Places, Position, View, unmoved
+from ctxext.places import Places
+from ctxext.seams import Attention, Mask, Position, View, unmoved
 
 ROOM = 64
 """For how many tokens more there is room, at least, where room is made."""

@@ -1,4 +1,4 @@
-"""What a network costs: products, the pairs that its masks show, and what is kept, counted and not timed.
+"""What a network costs: products, the pairs that queries see, and what is kept, counted and not timed.
 
 Shapes: B rows, S tokens, Q queries, K keys, H heads.
 """
@@ -13,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from ctxext.attention.softmax import Softmax
-from ctxext.seams import Mask, Places, View
+from ctxext.model.cache import DecoderCache
+from ctxext.places import Places
+from ctxext.seams import Mask, View
 
 SAMPLED = 1024
 """Queries whose visible keys are counted, spread evenly; a text of at most so many tokens is counted whole."""
@@ -25,11 +27,6 @@ def views_of(mask: Mask, attention: object) -> tuple[View, ...]:
     return attention.views(mask) if isinstance(attention, Softmax) else mask.views()
 
 
-def is_counted_by_views(network: Any) -> bool:
-    """Return whether every mechanism of `network` computes what its views show; others are counted as if they did."""
-    return all(isinstance(attention, Softmax) for _, _, attention in getattr(network, "members", ()))
-
-
 def queries_at(keys: Places, columns: Tensor) -> Places:
     """Return the queries among `keys`, of one row of one document, that stand at `columns` [Q]."""
     positions, ordinals, lengths = (part[:, columns] for part in (keys.positions, keys.ordinals, keys.lengths))
@@ -37,42 +34,63 @@ def queries_at(keys: Places, columns: Tensor) -> Places:
 
 
 @torch.no_grad()
-def mean_visible(views: tuple[View, ...], length: int, device: torch.device) -> float:
-    """Return how many keys a query sees over all `views`, the mean of queries and heads of `length` tokens."""
+def mean_visible(view: View, length: int, device: torch.device) -> float:
+    """Return how many keys a query sees in `view`, the mean of queries and heads of `length` tokens."""
     keys = Places.of(torch.arange(length, device=device)[None])
     columns = torch.linspace(0, length - 1, min(length, SAMPLED), device=device).round().long()
     total = 0.0
     for some in torch.split(columns, AT_ONCE):
-        queries = queries_at(keys, some)
-        total += sum(float(view.visible(queries, keys).sum(dim=-1).double().mean(dim=(0, 1)).sum()) for view in views)
+        seen = view.visible(queries_at(keys, some), keys).sum(dim=-1)
+        total += float(seen.double().mean(dim=(0, 1)).sum())
     return total / len(columns)
 
 
-def visible_in_layers(network: Any, length: int) -> list[float]:
-    """Return for each layer of `network` how many keys a query sees in the mean; nothing for one without heads."""
-    counted: list[tuple[tuple[Any, Any], float]] = []
-    means = []
-    for _, mask, attention in getattr(network, "members", ()):
-        known = next((mean for pair, mean in counted if pair == (mask, attention)), None)
-        if known is None:
-            known = mean_visible(views_of(mask, attention), length, network.unembedding[0].device)
-            counted.append(((mask, attention), known))
-        means.append(known)
-    return means
+class Counted(NamedTuple):
+    """Of a layer: the `keys` that a query sees, and the `products` of a token in each head, the mean of the text."""
+
+    keys: float
+    products: float
+
+
+def attention_in_layers(network: Any, length: int) -> list[Counted]:
+    """Return what the heads of each layer of `network` need for `length` tokens; nothing for one without heads."""
+    known: list[tuple[tuple[Any, Any], Counted]] = []
+    layers = []
+    for position, mask, attention in getattr(network, "members", ()):
+        counted = next((counted for pair, counted in known if pair == (mask, attention)), None)
+        if counted is None:
+            work = attention.work(mask, length, network.geometry.sizes.head_dim)
+            seen = [(mean_visible(view, length, network.unembedding[0].device), each) for view, each in work.by_pair]
+            products = sum(keys * each for keys, each in seen) + work.by_token
+            counted = Counted(sum(keys for keys, _ in seen), products)
+            known.append(((mask, attention), counted))
+        layers.append(counted._replace(products=counted.products + position.products(network.geometry.sizes.head_dim)))
+    return layers
 
 
 def mask_density(network: Any, length: int) -> float | None:
     """Return which share of all length x length pairs is visible, the mean of the layers; None without heads."""
-    means = visible_in_layers(network, length)
-    return sum(means) / len(means) / length if means else None
+    return density_of(attention_in_layers(network, length), length)
+
+
+def density_of(layers: list[Counted], length: int) -> float | None:
+    """Return which share of all length x length pairs `layers` see; None without any."""
+    return sum(layer.keys for layer in layers) / len(layers) / length if layers else None
+
+
+def head_weights(network: Any) -> int:
+    """Return how many weights the unembedding of `network` has, with which the last states are multiplied."""
+    unembedding: Tensor = network.unembedding[0]
+    return unembedding.numel()
 
 
 def matrix_weights(network: Any) -> int:
     """Return how many weights of `network` every token is multiplied with, those of the unembedding among them."""
     unembedding: Tensor = network.unembedding[0]
-    count = unembedding.numel()
-    for module in network.modules():
-        if isinstance(module, nn.Linear | nn.LSTM):
+    count = head_weights(network)
+    for name, module in network.named_modules():
+        is_of_pairs = name.startswith("learned.position")  # no token is multiplied with these
+        if isinstance(module, nn.Linear | nn.LSTM) and not is_of_pairs:
             matrices = (part for part in module.parameters(recurse=False) if part.dim() == 2)
             count += sum(part.numel() for part in matrices if part is not unembedding)
     return count
@@ -81,13 +99,29 @@ def matrix_weights(network: Any) -> int:
 def flops_per_token(network: Any, length: int) -> float:
     """Return the floating-point operations of a token's forward pass in a text of `length` tokens.
 
-    Two for each weight that it is multiplied with, and 4 x heads x head width for each visible key of each layer: what
-    is needed, which is less than what a dense kernel computes. Training takes three times as many.
+    Two for each weight that it is multiplied with, and two for each product of its heads, 4 x heads x head width for
+    each visible key of a softmax: what is needed, which is less than what a dense kernel computes. Training takes three
+    times as many.
     """
-    pairs = sum(visible_in_layers(network, length))
-    sizes = getattr(network.geometry, "sizes", None)
-    width = 0 if sizes is None else sizes.num_attention_heads * sizes.head_dim
-    return 2.0 * matrix_weights(network) + 4.0 * width * pairs
+    return flops_of(network, attention_in_layers(network, length))
+
+
+def flops_of(network: Any, layers: list[Counted]) -> float:
+    """Return the operations of a token's forward pass through `network`, the heads of whose `layers` are counted."""
+    heads = network.geometry.sizes.num_attention_heads if layers else 0
+    return 2.0 * matrix_weights(network) + 2.0 * heads * sum(layer.products for layer in layers)
+
+
+def counted(network: Any, length: int) -> dict[str, float]:
+    """Return all that is counted of `network` at `length` tokens, by name: without heads there is no mask density."""
+    layers = attention_in_layers(network, length)
+    density = density_of(layers, length)
+    return {
+        "parameters": parameter_count(network),
+        "flops_per_token": flops_of(network, layers),
+        **({} if density is None else {"mask_density": density}),
+        "cache_bytes_per_token": cache_bytes(network, length) / length,
+    }
 
 
 def parameter_count(network: nn.Module) -> int:
@@ -109,16 +143,17 @@ def optimiser_bytes(network: nn.Module) -> int:
 
 
 @torch.no_grad()
-def cache_bytes_per_token(network: Any) -> float:
-    """Return by how many bytes the cache of `network` grows with each token; 0 where its state has a fixed size."""
-    sizes = []
-    for count in (1, 2):
-        cache, tokens = network.new_cache(), torch.zeros(1, count, dtype=torch.int64)
-        tokens = tokens.to(network.unembedding[0].device)
-        network.hidden(tokens, torch.arange(count, device=tokens.device)[None], cache=cache)
-        kept = [strip.kept for layer in getattr(cache, "layers", []) for strip in layer]
-        sizes.append(sum(part.numel() * part.element_size() for part in kept))
-    return float(sizes[1] - sizes[0])
+def cache_bytes(network: Any, length: int) -> int:
+    """Return the bytes that the cache of `network` keeps of `length` tokens for later ones: what these can look at.
+
+    Room that is made beforehand doesn't count.
+    """
+    cache, tokens = network.new_cache(), torch.zeros(1, 1, dtype=torch.int64, device=network.unembedding[0].device)
+    network.hidden(tokens, tokens, cache=cache)
+    if not isinstance(cache, DecoderCache):
+        return int(cache.nbytes)  # a state of fixed size
+    strips = [strip for layer in cache.layers for strip in layer]
+    return sum(strip.kept.nbytes * min(length, strip.span.before) for strip in strips)
 
 
 def saved_bytes(network: Any, length: int) -> int:

@@ -17,7 +17,8 @@ from ctxext.kernels.loss import Unembedding
 from ctxext.model.block import Project, SelfAttention
 from ctxext.model.cache import DecoderCache, KeysTurned, plan_of
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
-from ctxext.seams import Attention, Heads, Mask, Places, Position
+from ctxext.places import Places
+from ctxext.seams import Attention, Heads, Mask, Position
 
 Members = tuple[Position, Mask, Attention]
 

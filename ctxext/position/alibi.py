@@ -9,7 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ctxext.seams import Places, Position, gaps
+from ctxext.places import Places, gaps
+from ctxext.seams import Position
 
 
 def slopes(num_heads: int) -> list[float]:

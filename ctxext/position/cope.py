@@ -51,6 +51,9 @@ class CopeLayer(nn.Module, Position):
         super().__init__()
         self.table = nn.Parameter(torch.zeros(num_positions, head_dim))
 
+    def products(self, width: int) -> int:
+        return self.table.shape[0] * width
+
     def contextual_bias(self, q: Tensor, logits: Tensor, visible: Tensor) -> Tensor:
         with torch.autocast(q.device.type, enabled=False):
             # Shut before they are summed, or gates of the future would count.

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from ctxext.maths.amplitude import yarn_attention_factor
+from ctxext.places import Places
 from ctxext.position.rope import Rope, RopeNtk, Yarn, check_length
 from ctxext.refusal import require
-from ctxext.seams import Places
 
 
 class ByLength:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 from torch.utils.checkpoint import checkpoint
 
+from ctxext.places import Places, gaps
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position, Sizes, gaps
+from ctxext.seams import Position, Sizes
 
 RATE = 0.1
 """The initial c."""

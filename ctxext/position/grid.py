@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ctxext.maths import rotary
+from ctxext.places import Places
 from ctxext.position.rope import Rope, cached_frequencies
 from ctxext.refusal import require
-from ctxext.seams import Places
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from ctxext.places import Places, gaps
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position, Sizes, gaps
+from ctxext.seams import Position, Sizes
 
 KINDS = ("log", "power")
 LEAST = 0.01

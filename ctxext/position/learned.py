@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position, Sizes
+from ctxext.seams import Position, Sizes
 
 DEVIATION = 0.02
 """Of the initial rows, as in GPT-2."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from ctxext.places import Places
 from ctxext.position.learned import Learned, LearnedPart, check_positions, drawn_table
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position, Sizes
+from ctxext.seams import Position, Sizes
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ctxext.maths import rotary
+from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position
+from ctxext.seams import Position
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding
 
+from ctxext.places import Places, gaps
 from ctxext.refusal import check_types, require
-from ctxext.seams import Places, Position, Sizes, gaps
+from ctxext.seams import Position, Sizes
 
 DEVIATION = 0.02
 """Of the initial biases, which are drawn small, so that a fresh model hardly tells distances apart."""

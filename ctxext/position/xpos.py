@@ -10,9 +10,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from ctxext.places import Places
 from ctxext.position.rope import Rope
 from ctxext.refusal import require
-from ctxext.seams import Places
 
 GAMMA = 0.4
 STEEPEST = 80.0

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ctxext.model.cost import queries_at, views_of
+from ctxext.places import Places
 from ctxext.proving.specimen import Members, Specimen
 from ctxext.proving.visibility import is_exact, let_through
-from ctxext.seams import Places, View, unmoved
+from ctxext.seams import View, unmoved
 
 CELLS = 32
 """Rows and columns of a picture at most."""

@@ -11,11 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ctxext.places import Places
 from ctxext.proving.finding import Finding, absent
 from ctxext.proving.formulas import in_body, turning
 from ctxext.proving.specimen import Specimen
 from ctxext.proving.turning import Turning
-from ctxext.seams import Places, Position
+from ctxext.seams import Position
 
 Turn = Callable[[Tensor, Places], Tensor]
 
@@ -27,8 +28,7 @@ ROUNDED = 0.02
 """The largest error of a turned head in bfloat16, whose numbers are rounded by 0.004."""
 EXACT = 1e-5
 """The largest relative error of an angle or an amplitude against its formula; float32 rounds by 1e-6."""
-TINY = 1e-12
-"""What an angle that should be 0 is compared with."""
+TINY = 1e-12  # what an angle that should be 0 is compared with
 UNEVEN = 0.15
 """How much more of its frequency a pair may keep than a faster one, since some methods round wavelengths to tokens."""
 

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
 from ctxext.model.cost import queries_at, views_of
+from ctxext.places import Places
 from ctxext.proving.finding import Finding, absent
 from ctxext.proving.known import formula_of
 from ctxext.proving.predicates import RESTRICTED, SCORED, Array, Pairs, distance, restricted, visible
 from ctxext.proving.specimen import Specimen
-from ctxext.seams import Places
 
 MOST = 1024
 """Queries that are examined, spread evenly; a text of at most so many tokens is examined whole."""

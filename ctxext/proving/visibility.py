@@ -15,10 +15,11 @@ from torch import Tensor
 
 from ctxext.attention.softmax import Softmax
 from ctxext.model.cost import views_of
+from ctxext.places import Places
 from ctxext.proving.finding import Finding, absent
 from ctxext.proving.specimen import Members, Specimen
 from ctxext.proving.statement import left, misstated
-from ctxext.seams import Heads, Places, Position, View
+from ctxext.seams import Heads, Position, View
 
 PROBED = 32
 """Keys whose values are changed: the first ones, where sinks are, and others evenly from there on."""

@@ -1,30 +1,36 @@
-"""The results of a run as blocks of text cells, from which the console and the Markdown tables are drawn alike."""
+"""The results of a run as blocks, in the order in which they are read."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from ctxext.reporting.measured import Measured, Point, Row, differences, method, subjects, tasks
+from ctxext.reporting.applied import applications, language
+from ctxext.reporting.block import (
+    DASH,
+    PER_TOKEN,
+    UNITS,
+    Block,
+    by_length,
+    circumstances,
+    columns,
+    cost_name,
+    footnote,
+    interval,
+    length_block,
+    shown_cost,
+    shown_length,
+    shown_perplexity,
+    with_growth,
+)
+from ctxext.reporting.measured import SUBJECTS, Measured, Point, Row, differences, method, subjects, tasks
 
-DASH = "\u2013"
-
-
-@dataclass(frozen=True)
-class Block:
-    """One table: `rows` of cells under `header`; `beyond` columns at its right end lie past the trained length."""
-
-    title: str
-    note: str
-    header: list[str]
-    rows: list[list[str]]
-    beyond: int = 0
-    foot: str = ""
+TIMES = ("ms_per_token", "decode_ms_per_token", "peak_bytes", "cache_bytes_per_token", "flops_per_token")
 
 
 def blocks(results: Measured) -> Iterator[Block]:
     """Yield the tables of `results` that have any rows, in the order in which they are read."""
-    made = [perplexity(results), loss_differences(results)]
+    made = [perplexity(results), loss_differences(results), language(results)]
     made += [retrieval(results, task) for task in tasks(results)]
-    made += [effective(results), cost(results), export(results)]
+    made += applications(results)
+    made += [effective(results), cost(results), cost_ratio(results), export(results)]
     return (block for block in made if block.rows)
 
 
@@ -74,25 +80,29 @@ def star(point: Point) -> str:
 
 
 def retrieval(results: Measured, task: str) -> Block:
-    """Return the score of each subject in `task` by length, over all depths, with its interval."""
-    rows: list[list[str]] = []
-    totals: list[Row] = []
-    for subject in subjects(results):
-        totals = results.totals(task, subject) or totals
-        values = {row["length"]: f"{row['value']:.2f}\n{interval(row)}" for row in results.totals(task, subject)}
+    """Return the score of each subject in `task` by length, over all depths, with its interval.
+
+    The first column is the task without filler, where that was measured: what can be had at best.
+    """
+    totals = {subject: results.totals(task, subject) for subject in subjects(results)}
+    lengths = sorted({*columns(results), *(row["length"] for rows in totals.values() for row in rows)})
+    rows = []
+    for subject, found in totals.items():
+        values = {row["length"]: f"{row['value']:.2f}\n{interval(row)}" for row in found}
         if values:
-            rows.append([subject, *by_length(results, values, (subject,), (task,))])
-    note = ""
-    if totals:
-        counts = sorted({row["n"] for row in results.tasks if row["task"] == task and row["depth"] == "all"})
-        many = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
-        note = f"{totals[0]['metric']} (chance {totals[0]['chance']:.2f}), {many} samples a cell, with 95% intervals"
-    return length_block(results, f"RETRIEVAL {task}", note, rows, "")
+            rows.append([subject, *by_length(results, values, (subject,), (task,), lengths)])
+    every = [row for found in totals.values() for row in found]
+    return length_block(results, f"RETRIEVAL {task}", counted(every), rows, "", lengths)
 
 
-def interval(row: Row) -> str:
-    """Return the interval of a score between 0 and 1 in few characters: `.84-.99`."""
-    return "-".join(f"{row[key]:.2f}".removeprefix("0") for key in ("low", "high"))
+def counted(totals: list[Row]) -> str:
+    """Return by which metric `totals` were scored, what a guess scores, and on how many samples."""
+    if not totals:
+        return ""
+    counts = sorted({row["n"] for row in totals})
+    many = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
+    metrics = ", ".join(dict.fromkeys(str(row["metric"]) for row in totals))
+    return f"{metrics} (chance {totals[-1]['chance']:.2f}), {many} samples a cell, with 95% intervals"
 
 
 def effective(results: Measured) -> Block:
@@ -107,32 +117,43 @@ def effective(results: Measured) -> Block:
         ]
         for rule in rules
     ]
-    return Block("EFFECTIVE LENGTH", "≥: the longest evaluated length still passes", ["", *named], rows)
-
-
-def shown_length(row: Row) -> str:
-    """Return an effective length with `≥` when the sweep ended before the model did, and its lower bound."""
-    length = f"≥ {row['length']}" if row.get("at_least") else f"{row['length']}"
-    return f"{length} (low {row['low']})" if "low" in row and row["low"] != row["length"] else length
+    note = "≥: the longest evaluated length still passes; low: lower end of the 95% interval"
+    return Block("EFFECTIVE LENGTH", note, ["", *named], rows)
 
 
 def cost(results: Measured) -> Block:
-    """Return time and memory of each subject at the target length."""
-    target = results.lengths["target"]
-    units = {
-        "ms_per_token": ("ms a token", 1.0),
-        "peak_bytes": ("peak GB", 1e-9),
-        "cache_bytes_per_token": ("cache kB a token", 1e-3),
-        "flops_per_token": ("MFLOP a token", 1e-6),
-        "mask_density": ("mask density", 1.0),
-    }
-    at_target = [row for row in results.cost if row["length"] == target]
-    keys = [key for key in units if any(key in row for row in at_target)]
-    rows = [
-        [row["subject"], *(f"{row[key] * units[key][1]:.3g}" if key in row else DASH for key in keys)]
-        for row in at_target
-    ]
-    return Block("COST", f"at {target}", ["", *(units[key][0] for key in keys)], rows)
+    """Return what each subject costs at the target length, a row a number."""
+    found = at_length(results.cost, results.lengths["target"])
+    at_target = {subject: with_growth(row, results.cost) for subject, row in found.items()}
+    keys = [key for key in UNITS if any(key in row for row in at_target.values())]
+    rows = [[cost_name(key), *(shown_cost(row, key) for row in at_target.values())] for key in keys]
+    foot = "time ~ L^: slope of ln(time) on ln(length); 1 is linear, 2 quadratic" if "exponent" in keys else ""
+    note = f"at {results.lengths['target']}; {PER_TOKEN}{circumstances(list(found.values()))}"
+    return Block("COST", note, ["", *at_target], rows, foot=foot)
+
+
+def cost_ratio(results: Measured) -> Block:
+    """Return what the method costs at each length as a multiple of what the base costs there."""
+    first = method(results)
+    rows = []
+    for key in TIMES:
+        values = ratios(results.cost, first, key)
+        if values:
+            rows.append([cost_name(key), *by_length(results, values, (first, "base"), ("cost",))])
+    return length_block(results, "COST AGAINST BASE", f"{first} as a multiple of base, at the same length", rows, "")
+
+
+def ratios(rows: list[Row], first: str, key: str) -> dict[int, str]:
+    """Return the number `key` of `first` as a multiple of the base's, by length where both have it."""
+    values = {(row["subject"], row["length"]): row[key] for row in rows if key in row}
+    pairs = {length: (value, values.get(("base", length))) for (who, length), value in values.items() if who == first}
+    return {length: f"{mine / base:.2f}" for length, (mine, base) in pairs.items() if base}
+
+
+def at_length(rows: list[Row], length: int) -> dict[str, Row]:
+    """Return those of `rows` at `length` by their subject, in the contract's order."""
+    found = {row["subject"]: row for row in rows if row["length"] == length}
+    return {subject: found[subject] for subject in SUBJECTS if subject in found}
 
 
 def export(results: Measured) -> Block:
@@ -144,47 +165,3 @@ def export(results: Measured) -> Block:
     names = {"max_logit_difference": "largest logit difference"}
     cells = [f"{row[key]:.1e}" if isinstance(row[key], float) else str(row[key]) for key in keys]
     return Block("EXPORT", "", [names.get(key, key) for key in keys], [cells])
-
-
-def length_block(results: Measured, title: str, note: str, rows: list[list[str]], foot: str) -> Block:
-    """Return a block with a column for each evaluated length, the target's marked."""
-    lengths, target, trained = columns(results), results.lengths["target"], results.lengths["trained"]
-    header = ["", *(f"{length}*" if length == target else f"{length}" for length in lengths)]
-    return Block(title, note, header, rows, sum(length > trained for length in lengths), foot)
-
-
-def columns(results: Measured) -> list[int]:
-    """Return the evaluated lengths, shortest first."""
-    return sorted(results.lengths["evaluated"])
-
-
-def by_length(results: Measured, values: dict[int, str], named: tuple[str, ...], names: tuple[str, ...]) -> list[str]:
-    """Return a cell for each length: its value, or a dash with the number of the reason in `missing`.
-
-    The value is made from what the subjects `named` measured.
-    """
-    return [values.get(n) or DASH + footnote(results, named, n, names) for n in columns(results)]
-
-
-def footnote(results: Measured, named: tuple[str, ...], length: int, names: tuple[str, ...]) -> str:
-    """Return ` [3]` when the third entry of `missing` is about one `named`, at `length` and one of `names`."""
-    for number, row in enumerate(results.missing, start=1):
-        is_theirs = row.get("subject", named[0]) in named
-        if row["what"] in names and is_theirs and row.get("length", length) == length:
-            return f" [{number}]"
-    return ""
-
-
-def shown_perplexity(value: float) -> str:
-    """Return a perplexity in at most six characters; the file keeps the whole."""
-    return ">1e3" if value > 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
-
-
-def absences(results: Measured) -> list[str]:
-    """Return a sentence for each entry of `missing`, in their numbered order."""
-    sentences = []
-    for row in results.missing:
-        place = " ".join(str(row[key]) for key in ("subject", "what") if key in row)
-        place += f" at {row['length']}" if "length" in row else ""
-        sentences.append(f"{place}: {row['reason']}")
-    return sentences

@@ -1,7 +1,7 @@
 """TensorBoard's event file of a run: scalars, pictures, texts and hyperparameters, without torch or TensorFlow."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,6 +15,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 PATTERN = "events.out.tfevents.*"
+MARGINS = ("method", "truncated")
 
 
 class EventFile:
@@ -42,21 +43,25 @@ class EventFile:
         """Write `markdown` under `tag` at `step`."""
         self.add(step, [plugin_value("text", tag, markdown.encode())])
 
-    def layout(self, category: str, charts: Mapping[str, str]) -> None:
-        """Write the custom scalars page: in `category` a chart by title, with all tags that match its expression."""
-        drawn = [
-            layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[pattern]))
-            for title, pattern in charts.items()
+    def layout(self, pages: Mapping[str, Mapping[str, str]]) -> None:
+        """Write the custom scalars page: by category and title a chart of all tags that match its expression.
+
+        An expression with {} is a chart of margins: of the tags of `MARGINS` with nothing, _low and _high in its place.
+        """
+        categories = [
+            layout_pb2.Category(title=category, chart=[chart(title, pattern) for title, pattern in charts.items()])
+            for category, charts in pages.items()
         ]
-        page = layout_pb2.Layout(category=[layout_pb2.Category(title=category, chart=drawn)])
+        page = layout_pb2.Layout(category=categories)
         self.add(0, [plugin_value("custom_scalars", "custom_scalars__config__", page.SerializeToString())])
 
-    def hyperparameters(self, values: Mapping[str, str | float], metrics: list[str]) -> None:
+    def hyperparameters(self, values: Mapping[str, str | float], shown: Sequence[str], metrics: list[str]) -> None:
         """Write what makes this file a line of the run table: `values` by key, and the scalar tags of its results.
 
-        Without a group name each run is a line of its own. Columns shown at first are those whose value is not `-`.
+        Without a group name each run is a line of its own. The columns `shown` at first, five at most, are those that
+        are said to differ between runs.
         """
-        infos = [api_pb2.HParamInfo(name=key, type=kind(value), differs=value != "-") for key, value in values.items()]
+        infos = [api_pb2.HParamInfo(name=key, type=kind(value), differs=key in shown) for key, value in values.items()]
         tags = [api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=tag) for tag in metrics]
         start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
         for key, value in values.items():
@@ -95,6 +100,18 @@ class EventFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def chart(title: str, pattern: str) -> "layout_pb2.Chart":
+    """Return a chart of all tags that match `pattern`, or of those that it stands for with their margins."""
+    if "{}" not in pattern:
+        return layout_pb2.Chart(title=title, multiline=layout_pb2.MultilineChartContent(tag=[pattern]))
+    ends = {"value": "", "lower": "_low", "upper": "_high"}
+    series = [
+        layout_pb2.MarginChartContent.Series(**{key: pattern.format(end) + name for key, end in ends.items()})
+        for name in MARGINS
+    ]
+    return layout_pb2.Chart(title=title, margin=layout_pb2.MarginChartContent(series=series))
 
 
 def kind(value: str | float) -> "api_pb2.DataType":

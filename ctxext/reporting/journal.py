@@ -15,11 +15,14 @@ from tqdm import tqdm
 
 from ctxext.reporting import plots, table
 from ctxext.reporting.events import PATTERN, EventFile
-from ctxext.reporting.measured import Measured, Row, tasks
+from ctxext.reporting.measured import Measured, Row
 from ctxext.reporting.progress import StepLine, watched
-from ctxext.reporting.scalars import HYPERPARAMETERS, TARGET_TAGS, at_target, curves, step_scalars
+from ctxext.reporting.scalars import HYPERPARAMETERS, SHOWN_FIRST, TARGET_TAGS, at_target, charts, curves, step_scalars
+from ctxext.reporting.verdict import verdict
 
 Item = TypeVar("Item")
+MAPS = 4
+"""Pictures of a run in TensorBoard, at most; the others are in its folder."""
 
 
 class Journal:
@@ -108,11 +111,12 @@ class Journal:
         known = {"name": self.name, **hyperparameters}
         chosen = {key: known.get(key, "-") for key in HYPERPARAMETERS}
         events.scalars(results.lengths["target"], at_target(results))
-        events.hyperparameters(chosen, TARGET_TAGS)
-        charts = {"perplexity": "by_length/perplexity/.*", "nll by position": "by_position/nll/.*"}
-        events.layout("length", charts | {name: f"{name}/.*" for name in tasks(results)})
-        for name, figure in plots.depth_maps(results):
-            events.picture(results.lengths["target"], f"{name}/map", plots.png(figure))
+        events.hyperparameters(chosen, SHOWN_FIRST, TARGET_TAGS)
+        events.layout(charts(results))
+        for name, figure in list(plots.depth_maps(results))[:MAPS]:
+            events.picture(results.lengths["target"], f"map/{name}", plots.png(figure))
+        said = "\n".join(f"- {table.escaped(sentence)}" for sentence in verdict(results))
+        events.text(results.lengths["target"], "verdict", said or "Nothing was measured of a method.")
         events.text(results.lengths["target"], "results", table.markdown(results))
         events.flush()
 

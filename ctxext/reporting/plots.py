@@ -1,39 +1,18 @@
-"""The pictures of a run: perplexity against length, nll by position, and the depth x length map of a task."""
+"""The pictures of a run: perplexity, scores and cost by length, nll by position, depth x length maps."""
 
 import io
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ctxext.reporting import panels
+from ctxext.reporting.look import LOOK, plain_logarithm, style
 from ctxext.reporting.measured import Measured, subjects, tasks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-# Okabe and Ito's colours, which colour-blind readers tell apart; markers and dashes tell them apart in grey.
-LOOK = {
-    "base": ("#000000", "o", "-"),
-    "truncated": ("#E69F00", "s", "--"),
-    "zero_shot": ("#56B4E9", "^", ":"),
-    "extended": ("#0072B2", "D", "-"),
-}
-STYLE: Any = {
-    "figure.dpi": 110,
-    "figure.facecolor": "white",
-    "font.size": 10,
-    "axes.titlesize": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5,
-}
 
 
 def draw(results: Measured, folder: Path) -> list[Path]:
@@ -53,7 +32,11 @@ def figures(results: Measured) -> "Iterator[tuple[str, Figure]]":
         yield "perplexity", perplexity(results)
     if results.by_position:
         yield "position", position(results)
+    if results.tasks:
+        yield "tasks", panels.scores(results)
     yield from depth_maps(results)
+    if panels.costs(results):
+        yield "cost", panels.cost(results)
 
 
 def depth_maps(results: Measured) -> "Iterator[tuple[str, Figure]]":
@@ -69,17 +52,6 @@ def png(figure: "Figure") -> bytes:
     with style():
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Draw in this project's style, whatever the user's own settings."""
-    import matplotlib
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        yield
 
 
 def perplexity(results: Measured) -> "Figure":
@@ -105,16 +77,6 @@ def perplexity(results: Measured) -> "Figure":
         axes.set(xlabel="length (tokens)", ylabel="perplexity", title=f"{results.run['name']}: perplexity by length")
         axes.legend()
     return figure
-
-
-def plain_logarithm(axes: "Axes") -> None:
-    """Make the y axis logarithmic, with plain numbers at 1, 2 and 5 of each decade that it shows."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def position(results: Measured) -> "Figure":
@@ -162,17 +124,17 @@ def depth_map(results: Measured, task: str) -> "Figure":
     with style():
         size = (1.2 + len(shown) * (0.7 + 0.42 * len(lengths)), 1.6 + 0.42 * len(depths))
         figure = Figure(figsize=size, layout="constrained")
-        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
-        for axes, subject in zip(panels, shown, strict=True):
+        maps = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for axes, subject in zip(maps, shown, strict=True):
             cells = {(row["depth"], row["length"]): row["value"] for row in results.cells(task, subject)}
             grid = [[cells.get((depth, length), float("nan")) for length in lengths] for depth in depths]
             panel(axes, grid, lengths, depths)
             beyond = sum(length <= results.lengths["trained"] for length in lengths)
             axes.axvline(beyond - 0.5, color="white", linewidth=2.5)
             axes.set_title(subject)
-        panels[0].set_ylabel("depth of the needle")
+        maps[0].set_ylabel("depth of the needle")
         figure.supxlabel("length (tokens)", fontsize=10)
-        figure.colorbar(panels[0].images[0], ax=list(panels), label=rows[0]["metric"], fraction=0.05, pad=0.01)
+        figure.colorbar(maps[0].images[0], ax=list(maps), label=rows[0]["metric"], fraction=0.05, pad=0.01)
         chance, count = rows[0]["chance"], min(row["n"] for row in rows)
         note = f"chance {chance:g}, at least {count} samples a cell; white line: trained length"
         figure.suptitle(f"{results.run['name']}: {task}\n{note}", fontsize=10)

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ctxext.reporting.blocks import DASH
+from ctxext.reporting.block import DASH
 from ctxext.reporting.table import heading
 
 LEGEND = f"✓ holds   ✗ fails   {DASH} not promised or not shown, for the reason given"

@@ -3,11 +3,14 @@
 from pathlib import Path
 
 from ctxext.reporting import plots, table
+from ctxext.reporting.applied import samples
 from ctxext.reporting.measured import Measured, Row
 
 CAPTIONS = {
     "perplexity": "Perplexity against length; bars are 95% intervals.",
     "position": "NLL of the tokens of each bucket of positions.",
+    "tasks": "Score in each task by length; bars are 95% intervals, the dotted line is a guess. 0 is no filler.",
+    "cost": "Prefill time, decode time and memory by length.",
 }
 
 
@@ -28,12 +31,15 @@ def report(results: Measured, pictures: list[Path]) -> str:
         f"{', '.join(str(length) for length in sorted(lengths['evaluated']))}."
     )
     parts = [
-        f"# {results.run['name']}",
+        f"# {table.escaped(str(results.run['name']))}",
         setting,
         f"## The run\n\n{facts(results.run)}",
         f"## What was measured\n\n{facts(results.protocol)}",
         f"## Results\n\n{table.markdown(results).rstrip()}",
     ]
+    texts = samples(results)
+    if texts:
+        parts.append("## Samples\n\n" + "\n\n".join(sample(*text) for text in texts))
     if pictures:
         shown = [f"![{path.stem}]({path.as_posix()})\n\n{caption(path.stem)}" for path in pictures]
         parts.append("## Pictures\n\n" + "\n\n".join(shown))
@@ -45,9 +51,19 @@ def caption(name: str) -> str:
     return CAPTIONS.get(name, f"Score in {name} by depth of the needle and length, a panel for each subject.")
 
 
+def sample(title: str, source: str, prediction: str) -> str:
+    """Return one written text below what was asked, as blocks of plain text."""
+    return f"**{table.escaped(title)}**\n\n{plain(source)}\n\n{plain(prediction)}"
+
+
+def plain(text: str) -> str:
+    """Return `text` as a block that Markdown shows as it is."""
+    return "\n".join(f"    {line}" for line in text.splitlines() or [""])
+
+
 def facts(values: Row) -> str:
     """Return `values` as a Markdown table of names and values, nested names joined by dots."""
-    lines = [f"| {name} | {table.escaped(str(value))} |" for name, value in flat(values)]
+    lines = [f"| {table.escaped(name)} | {table.escaped(str(value))} |" for name, value in flat(values)]
     return "\n".join(["| | |", "| --- | --- |", *lines])
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group, JustifyMethod, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ctxext.reporting.blocks import Block, absences, blocks
+from ctxext.reporting.block import Block, absences, calm
+from ctxext.reporting.blocks import blocks
 from ctxext.reporting.measured import Measured
 from ctxext.reporting.verdict import verdict
 
@@ -29,7 +30,8 @@ class Outcome(Protocol):
 def show(renderable: RenderableType) -> None:
     """Print `renderable` on the console, at most 100 columns wide."""
     console = Console(highlight=False)
-    console.print(renderable, width=min(WIDTH, console.width) if console.is_terminal else WIDTH)
+    console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
+    console.print(renderable)
 
 
 def results_table(results: Measured) -> Group:
@@ -61,14 +63,20 @@ def bulleted(sentence: str) -> Table:
 
 
 def drawn(block: Block) -> Table:
-    """Return `block` for a console, with a divider before the columns that lie beyond the trained length."""
+    """Return `block` for a console, with a divider before the columns that lie beyond the trained length.
+
+    Words wrap, numbers don't.
+    """
     header, rows = block.header, block.rows
     divider = len(header) - block.beyond if 0 < block.beyond < len(header) - 1 else 0
     table = Table(box=None, padding=(0, 1), pad_edge=True, header_style="", collapse_padding=False)
     for column, name in enumerate(header):
         if divider and column == divider:
             table.add_column("|", style="dim", header_style="dim")
-        table.add_column(Text(name), justify="left" if column == 0 else "right", no_wrap=True)
+        left = column == 0 or block.holds_words
+        wraps = block.holds_words and column > 0
+        justify: JustifyMethod = "left" if left else "right"
+        table.add_column(Text(name), justify=justify, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
     for cells in rows:
         texts = [lined(cell) for cell in cells]
         height = max(cell.count("\n") for cell in cells) + 1
@@ -96,17 +104,20 @@ def markdown(results: Measured) -> str:
 
 def marked(block: Block) -> str:
     """Return `block` as a Markdown table."""
-    ruler = ["---", *(["---:"] * (len(block.header) - 1))]
+    ruler = ["---", *(["---" if block.holds_words else "---:"] * (len(block.header) - 1))]
     lines = [block.header, ruler, *block.rows]
     table = "\n".join("| " + " | ".join(escaped(cell) for cell in line) + " |" for line in lines)
-    title = f"**{block.title.capitalize()}**" + (f": {escaped(block.note)}" if block.note else "")
+    title = f"**{escaped(calm(block.title))}**" + (f": {escaped(block.note)}" if block.note else "")
     foot = "\n\n" + "  \n".join(escaped(line) for line in block.foot.splitlines()) if block.foot else ""
     return f"{title}\n\n{table}{foot}"
 
 
 def escaped(cell: str) -> str:
     """Return a cell's text so that Markdown shows it as it is, on one line."""
-    return cell.replace("\n", " ").replace("|", "\\|").replace("*", "\\*")
+    text = cell.replace("\n", " ")
+    for sign in "|*<`":
+        text = text.replace(sign, f"\\{sign}")
+    return text
 
 
 def ledger_table(rows: Sequence[Outcome]) -> Table:

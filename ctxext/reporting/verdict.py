@@ -71,7 +71,15 @@ def on_task(results: Measured, subject: str, task: str) -> list[str]:
             apart = row["high"] < mine["low"] or mine["high"] < row["low"]
             overlap = "intervals do not overlap" if apart else "intervals overlap"
             sentence += f"; {other} {score(row)}, {mine['value'] - row['value']:+.2f} for {subject}, {overlap}"
-    return [sentence + "."]
+    return [sentence + ".", *without_filler(results, subject, task)]
+
+
+def without_filler(results: Measured, subject: str, task: str) -> list[str]:
+    """Return that `subject` can't do `task` even without filler, where that was measured and is so."""
+    row = at(results.totals(task, subject), 0)
+    if not row or row["low"] > row["chance"]:
+        return []
+    return [f"Without any filler {subject} scores {score(row)} on {task}: it can't do the task, whatever the length."]
 
 
 def at(rows: list[Row], length: int) -> Row:

@@ -6,12 +6,13 @@ filler. filler. The code of Ada is treaty vessel. filler. filler. ... Recall: th
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from numpy.random import Generator
 
 from ctxext.maths.counted import generator
 
+Piece = TypeVar("Piece")
 NAMES = """
     Ada Agnes Albert Alice Amos Anna Arthur Basil Beatrice Bela Boris Bruno Carl Carmen Cecil Clara Conrad Cora
     Cyrus Daisy Dora Edgar Edith Elias Ella Emil Enid Erik Esther Ethan Eva Felix Fiona Flora Frank Freda Gerald
@@ -103,10 +104,15 @@ def draw_codes(draw: Generator, count: int) -> list[str]:
     return [f"{WORDS[place // len(WORDS)]} {WORDS[place % len(WORDS)]}" for place in places]
 
 
+def draw_names(draw: Generator, count: int) -> list[str]:
+    """Return `count` different names; there are as many as in NAMES."""
+    return [NAMES[place] for place in draw.choice(len(NAMES), size=count, replace=False)]
+
+
 def draw_facts(draw: Generator, count: int) -> list[Fact]:
     """Return `count` facts of different names and codes; there are as many names as in NAMES."""
-    names = draw.choice(len(NAMES), size=count, replace=False)
-    return [Fact(NAMES[name], code) for name, code in zip(names, draw_codes(draw, count), strict=True)]
+    names = draw_names(draw, count)
+    return [Fact(name, code) for name, code in zip(names, draw_codes(draw, count), strict=True)]
 
 
 def filler(draw: Generator) -> str:
@@ -118,13 +124,18 @@ def filler(draw: Generator) -> str:
 
 def fill(draw: Generator, budget: int, measure: Callable[[str], int]) -> list[str]:
     """Return filler sentences that measure at most `budget` together, and less by no more than one sentence."""
-    sentences: list[str] = []
+    return filled(budget, lambda: filler(draw), measure)
+
+
+def filled(budget: int, next_piece: Callable[[], Piece], measure: Callable[[Piece], int]) -> list[Piece]:
+    """Return pieces that measure at most `budget` together, and less by no more than one of them."""
+    pieces: list[Piece] = []
     while True:
-        sentence = filler(draw)
-        budget -= measure(sentence)
+        piece = next_piece()
+        budget -= measure(piece)
         if budget < 0:
-            return sentences
-        sentences.append(sentence)
+            return pieces
+        pieces.append(piece)
 
 
 def lesson(draw: Generator, budget: int, measure: Callable[[str], int], most: int = 8) -> Story:

@@ -1,15 +1,12 @@
-"""The memory that training takes: predicted before the first step, from what a block keeps, and read off afterwards.
+"""The memory that training takes: predicted before the first step, from what a block keeps.
 
 Shapes: B rows, S tokens, V vocabulary, W hidden size.
 """
 
 import ctypes
-import resource
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,11 +15,10 @@ from torch import Tensor
 from ctxext.data.rows import Batch
 from ctxext.kernels.loss import CHUNK
 from ctxext.model import cost
+from ctxext.model.resident import held
 from ctxext.training.optimiser import autocast, compute_dtype
 from ctxext.training.settings import Trainer
 
-PAGES, STATUS = Path("/proc/self/statm"), Path("/proc/self/status")
-"""Linux tells the peak of the process itself there; what getrusage tells is never below the peak of its parent."""
 FIRST_STEP = 80_000_000
 """Bytes that the first step takes whatever the network: code, threads and buffers of the libraries."""
 SCATTERED = 2
@@ -116,21 +112,3 @@ def spared(settings: Trainer) -> Iterator[None]:
     finally:
         if is_sparing:
             malloc.mallopt(M_MMAP_THRESHOLD, KEPT)
-
-
-def held(device: torch.device) -> int:
-    """Return the bytes that tensors take on `device`, or that the whole process takes if it is a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.memory_allocated(device)
-    if PAGES.is_file():
-        return int(PAGES.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
-    return peak(device)
-
-
-def peak(device: torch.device) -> int:
-    """Return the most bytes that were taken on `device`, or by the whole process if it is a CPU, since it began."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if STATUS.is_file():
-        return 1024 * int(STATUS.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

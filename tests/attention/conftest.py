@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ctxext.mask.document import IntraDocument
+from ctxext.places import Places
 from ctxext.position.rope import Rope
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes
 
 SIZES = Sizes(hidden_size=12, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, head_dim=8)
 WIDTH = SIZES.head_dim

@@ -8,9 +8,10 @@ from ctxext.attention.differential import Differential, initial_lambda
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.geometry import DecoderGeometry
+from ctxext.places import Places
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
-from ctxext.seams import Places, Sizes
+from ctxext.seams import Sizes
 
 ROPE, SETTINGS = Rope(10000.0), Differential(1e-5)
 

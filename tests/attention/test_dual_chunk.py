@@ -5,8 +5,8 @@ from ctxext.attention.dual_chunk import DualChunk
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 LENGTH, TRAINED = 51, 16
 CHUNK, LOCAL = 12, 2  # 3/4 and 1/8 of the trained length

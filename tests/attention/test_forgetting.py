@@ -9,10 +9,11 @@ from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places, distances
 from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
-from ctxext.seams import Places, Sizes, distances
+from ctxext.seams import Sizes
 
 ROPE, SETTINGS = Rope(10000.0), Forgetting(64)
 

@@ -5,11 +5,12 @@ import torch
 
 from ctxext.attention.infini import Infini
 from ctxext.mask.document import IntraDocument
+from ctxext.places import Places
 from ctxext.position.alibi import Alibi
 from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
-from ctxext.seams import Heads, Places, Sizes
+from ctxext.seams import Heads, Sizes
 
 ROPE = Rope(10000.0)
 

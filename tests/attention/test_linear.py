@@ -4,10 +4,11 @@ import torch
 from ctxext.attention.linear import Linear, positive
 from ctxext.kernels import linear as kernel
 from ctxext.mask.document import IntraDocument
+from ctxext.places import Places
 from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope
 from ctxext.position.xpos import XPos
-from ctxext.seams import Heads, Places
+from ctxext.seams import Heads
 
 ROPE, XPOS = Rope(10000.0), XPos(10000.0, 8.0)
 

@@ -7,8 +7,8 @@ from ctxext.attention.log_n import LogN
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 
 def scale(mask, places: Places, queries: Places) -> list[float]:

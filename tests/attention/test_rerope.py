@@ -7,8 +7,8 @@ from ctxext.attention.rerope import Rerope
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 TIMES = torch.arange(20)
 DISTANCES = TIMES[:, None] - TIMES

@@ -4,11 +4,12 @@ import torch
 from ctxext.attention.retention import Retention, log_decays
 from ctxext.kernels import linear as kernel
 from ctxext.mask.document import IntraDocument
+from ctxext.places import Places
 from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope
 from ctxext.position.xpos import XPos
 from ctxext.refusal import Refusal
-from ctxext.seams import Heads, Places, Sizes
+from ctxext.seams import Heads, Sizes
 
 ROPE, XPOS, SETTINGS = Rope(10000.0), XPos(10000.0, 8.0), Retention(1e-5)
 

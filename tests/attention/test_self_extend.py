@@ -5,8 +5,8 @@ from ctxext.attention.self_extend import SelfExtend
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 
 def scored(attention: SelfExtend, mask, count: int) -> list[list[int | None]]:

@@ -8,10 +8,11 @@ from ctxext.attention.softmax import Softmax
 from ctxext.kernels import gather as kernel
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.position.alibi import Alibi
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
-from ctxext.seams import Places, Position
+from ctxext.seams import Position
 
 LENGTH, CAP = 25, 0.6
 CAPPED = SoftCap(CAP)

@@ -7,8 +7,8 @@ import torch
 from ctxext.attention.softmax import Softmax
 from ctxext.attention.temperature import Llama4Temperature, Ministral3Temperature, Temperature
 from ctxext.mask.document import IntraDocument
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 MEMBERS = (Temperature(1.2), Llama4Temperature(8, 0.1, 1), Ministral3Temperature(8, 0.1))
 

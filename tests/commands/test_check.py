@@ -81,6 +81,9 @@ def test_it_shows_and_keeps_what_it_found_and_trains_nothing(
     assert f"\n{counts[0]} hold, 0 fail, " in said
     assert {finding["name"]: finding["holds"] for finding in kept["findings"]}["frequencies"] is True
     assert [row["length"] for row in kept["cost"]] == [16, 32, 64, 192]
+    assert [
+        row["cache_bytes_per_token"] * row["length"] / kept["cost"][0]["cache_bytes_per_token"] for row in kept["cost"]
+    ] == [16, 23, 23, 23]
     assert kept["masks"][0]["lines"][-1].endswith("A" * 12)
     assert kept["run"]["position"].startswith("Yarn(")
     assert not (tmp_path / "cache" / "bases").exists()

@@ -37,7 +37,9 @@ def test_a_run_is_scored_on_every_document_without_training(saved: Run, tmp_path
     assert found["run"]["steps"] == 4
     assert found["run"]["command"].startswith("ctxext eval")
     absent = {row["subject"]: row["reason"] for row in found["missing"] if row["what"] == "by_length"}
-    assert absent == dict.fromkeys(("base", "truncated", "zero_shot"), "only the run's own weights are measured")
+    scratch = "the run's base was trained from scratch, and the run keeps its own weights alone"
+    untrained = "ctxext eval of a run takes its weights as they are"
+    assert absent == {"base": scratch, "truncated": scratch, "zero_shot": untrained}
     assert not (tmp_path / "eval" / "checkpoints").exists()
     assert not (tmp_path / "eval" / "export").exists()
     assert not (tmp_path / "eval" / "metrics.jsonl").exists()

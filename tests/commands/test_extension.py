@@ -111,7 +111,7 @@ def test_blocks_are_compiled_where_it_is_asked_for_and_the_weights_keep_their_na
     assert list(network.state_dict()) == names
 
 
-@pytest.mark.parametrize(("share", "said"), [("0.25", ", 25% of the rows lessons in look-up"), ("0.0", "")])
+@pytest.mark.parametrize(("share", "said"), [("0.25", ", 25% of the rows lessons in recall"), ("0.0", "")])
 def test_lessons_are_said_where_there_are_any(
     share: str,
     said: str,

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from ctxext.commands import footprint
 from ctxext.commands.extension import rows_of
 from ctxext.commands.footprint import forecast_of, foretold, reached
 from ctxext.commands.foundation import prepared
 from ctxext.config.schema import Run
 from ctxext.reporting.journal import Journal
-from ctxext.training import memory
 from ctxext.training.memory import Forecast
 
 FORECAST = Forecast(held=700_000_000, optimiser=30_000_000, activations=200_000_000, loss=20_000_000, slack=50_000_000)
@@ -31,7 +31,7 @@ def test_the_parts_are_told_with_their_sum() -> None:
 
 
 def test_what_was_reached_is_told_beside_the_prediction(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "peak", lambda device: 900_000_000)
+    monkeypatch.setattr(footprint, "peak", lambda device: 900_000_000)
 
     assert reached(FORECAST, 800_000_000, network) == "900.0 MB at the peak of training, 1.00 GB predicted"
     same = "no more than the 900.0 MB of what came before at the peak of training, 1.00 GB predicted"

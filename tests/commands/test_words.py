@@ -61,6 +61,12 @@ def test_a_prompt_is_read_as_it_was_typed_whatever_it_holds(text: str, built: Ca
     assert built(quoted(f"prompt={text}", is_sweep=False)).prompt == text
 
 
+@pytest.mark.parametrize("template", ["{input}", "to {group}: {input}", 'Say, "{input}" = (x)\n', "'{input}'"])
+def test_the_prompt_of_a_dataset_is_read_as_it_was_typed(template: str, built: Callable[..., Run]) -> None:
+    words = [quoted(word, is_sweep=False) for word in ("dataset=translation", f"dataset.prompt={template}")]
+    assert built(*words).dataset.prompt == template
+
+
 def test_commas_separate_the_prompts_of_a_sweep_and_quotes_keep_them() -> None:
     assert quoted("prompt=a (b)", is_sweep=True) == "prompt='a (b)'"
     assert quoted("prompt='a, b','c'", is_sweep=True) == "prompt='a, b','c'"

@@ -105,3 +105,26 @@ def test_what_is_to_be_generated_is_said_anew_also_for_runs_from_before_it_could
     write_config(earlier, tmp_path)
     found = build(saved_run(tmp_path, composed("top_p=0.5"), ["top_p=0.5"]))
     assert (found.prompt, found.top_k, found.top_p, found.chat) == ("", 0, 0.5, False)
+
+
+def test_keys_that_its_dataset_did_not_have_yet_come_from_the_option_file_of_the_same_class(
+    tmp_path: Path, composed: Callable[..., DictConfig]
+) -> None:
+    earlier = composed(*EARLIER, "dataset=recall", "dataset.count=9", "dataset.test_share=0.3")
+    OmegaConf.set_struct(earlier, False)
+    for key in ("application", "labels", "held_out", "prompt", "validation_share", "words"):
+        del earlier.dataset[key]
+    write_config(earlier, tmp_path)
+    found = build(saved_run(tmp_path, composed("seed=4"), ["seed=4"])).dataset
+    assert (found.count, found.test_share, found.words, found.validation_share) == (9, 0.3, 180, 0.04)
+    assert (found.application, found.labels, found.held_out, found.prompt) == ("", [], [], "{input}")
+
+
+def test_a_dataset_of_an_unknown_class_gets_nothing_and_is_refused(
+    tmp_path: Path, composed: Callable[..., DictConfig]
+) -> None:
+    write_config(composed(*EARLIER), tmp_path)
+    file = tmp_path / "config.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("ctxext.data.sources.Sotu", "os.system"), encoding="utf-8")
+    with pytest.raises(Refusal, match=r"dataset._target_ must be one of"):
+        build(saved_run(tmp_path, composed(), []))

@@ -11,7 +11,8 @@ from ctxext.config import traits
 from ctxext.config.schema import Run
 from ctxext.mask.causal import past
 from ctxext.mask.document import IntraDocument
-from ctxext.seams import Places, View
+from ctxext.places import Places
+from ctxext.seams import View
 
 
 def test_a_member_is_named_as_it_is_chosen(built: Callable[..., Run]) -> None:

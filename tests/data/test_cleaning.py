@@ -58,3 +58,8 @@ def test_a_document_of_which_nothing_is_left_is_dropped_with_its_size() -> None:
         ("a", "empty after cleaning", 3),
         ("c", "empty after cleaning", 8),
     ]
+
+
+def test_further_answers_are_cleaned_too_and_empty_ones_go() -> None:
+    (document,), _ = clean_documents([Document("a", "in", "out\r\n", ("other \n", "\x00"), "x")])
+    assert document == Document("a", "in", "out", ("other",), "x")

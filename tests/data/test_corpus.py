@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from ctxext.data import corpus as corpus_module
 from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
+from ctxext.data.pairs import pair_of
 from ctxext.data.tokenizer import END, train_tokenizer
 
 TOKENIZER = train_tokenizer(["some words to merge, some words to keep"] * 4, 280)
@@ -56,6 +57,14 @@ def test_of_a_pair_only_the_target_and_the_end_are_targets(tmp_path: Path) -> No
     others = corpus.document(1)[~corpus.targets[first:last]]
     assert TOKENIZER.decode(chosen.tolist(), skip_special_tokens=False) == PAIR.target + END
     assert TOKENIZER.decode(others.tolist()) == PAIR.text + "\n"
+
+
+def test_pairs_are_kept_as_texts_in_the_order_of_the_documents(tmp_path: Path) -> None:
+    other = Document("other", "in", "out", ("or this",), "x")
+    corpus = write_corpus(tmp_path / "pairs", [PLAIN[0], PAIR, PLAIN[1], other], TOKENIZER)
+    assert corpus.pairs == Corpus.open(tmp_path / "pairs").pairs == [pair_of(PAIR), pair_of(other)]
+    assert not list(write_corpus(tmp_path / "plain", PLAIN, TOKENIZER).pairs)
+    assert not (tmp_path / "plain" / "pairs.jsonl").exists()
 
 
 def test_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

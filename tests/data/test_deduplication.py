@@ -80,6 +80,15 @@ def test_case_and_line_breaks_hide_no_copy() -> None:
     ]
 
 
+def test_many_things_may_be_asked_of_one_input_and_the_same_only_once() -> None:
+    text, other = " ".join(words(1)), " ".join(with_changes(words(1), 1))
+    asked = [Document(f"{index}", f"{text} what is {index}?", target=f"the number {index}") for index in range(4)]
+    again = [Document("again", f"{other} what is 2?", "The  number 2"), Document("text", f"{text} what is 2?")]
+    kept, dropped = drop_near([*asked, *again], 0.8, unwatched)
+    assert [document.name for document in kept] == ["0", "1", "2", "3", "text"]
+    assert [defect.where for defect in dropped] == ["again"]
+
+
 def test_short_documents_are_compared_whole() -> None:
     documents = [Document("a", "two words"), Document("b", "Two  words"), Document("c", "other words")]
     assert [document.name for document in drop_near(documents, 0.8, unwatched)[0]] == ["a", "c"]

@@ -105,11 +105,6 @@ def test_pairs_and_plain_texts_may_stand_in_one_file(tmp_path: Path) -> None:
     assert defect.reason == "missing field 'a'"
 
 
-def test_half_a_pair_of_fields_is_refused() -> None:
-    with pytest.raises(Refusal, match=r"dataset.input_field and dataset.target_field go together"):
-        Jsonl(path="a.jsonl", input_field="q")
-
-
 def test_a_path_of_the_wrong_type_is_refused() -> None:
     with pytest.raises(Refusal, match=r"dataset.path must be a text or a list, each a text, got 3"):
         Text(path=3)  # type: ignore[arg-type]

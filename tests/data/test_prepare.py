@@ -236,3 +236,62 @@ def test_each_long_step_is_watched_to_its_end(tmp_path: Path) -> None:
         "Encoding validation": (1, 1),
         "Encoding test": (1, 1),
     }
+
+
+def pair_lines(count: int) -> list[bytes]:
+    """Return the JSON lines of `count` pairs of three groups in turn, two right answers each."""
+    rows = [{"q": prose(n), "a": [f"answer {n}", f"reply {n}"], "g": "xyz"[n % 3]} for n in range(count)]
+    return [json.dumps(row).encode() for row in rows]
+
+
+def test_pairs_keep_their_prompt_groups_and_answers_and_a_group_held_out_is_only_tested_on(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.jsonl", pair_lines(30))
+    fields = {"input_field": "q", "target_field": "a", "group_field": "g", "prompt": "to {group}: {input}"}
+    source = Jsonl(path=path, held_out=["y"], application="translation", **fields)  # type: ignore[arg-type]
+    for prepared in (prepare(source, None, VOCABULARY, tmp_path), prepare(source, None, VOCABULARY, tmp_path)):
+        found = {part: getattr(prepared, part).pairs for part in PARTS}
+        assert [{pair.group for pair in found[part]} for part in PARTS[:2]] == [{"x", "z"}, {"x"}]
+        assert [pair.group for pair in found["test"]].count("y") == 10
+        assert sorted(len(pairs) for pairs in found.values()) == [1, 12, 17]
+        for part in PARTS:
+            corpus = getattr(prepared, part)
+            for index, pair in enumerate(found[part]):
+                number = int(pair.name.rpartition(":")[2]) - 1
+                assert pair.source == f"to {'xyz'[number % 3]}: {prose(number)}"
+                assert pair.targets == (f"answer {number}", f"reply {number}")
+                text = prepared.tokenizer.decode(corpus.document(index).tolist(), skip_special_tokens=False)
+                assert text == f"{pair.source}\n{pair.targets[0]}{END}"
+
+
+def test_a_prompt_moves_no_pair_and_another_prompt_or_group_held_out_has_another_digest(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.jsonl", pair_lines(30))
+    fields = {"input_field": "q", "target_field": "a", "group_field": "g"}
+    plain = Jsonl(path=path, **fields)  # type: ignore[arg-type]
+    sources = [plain, replace(plain, prompt="{group} {input}"), replace(plain, held_out=["x"])]
+    found = [prepare(source, None, VOCABULARY, tmp_path) for source in sources]
+    assert names(found[0]) == names(found[1]) != names(found[2])
+    assert len({prepared.digest for prepared in found}) == 3
+    bare = [line.replace(b', "reply', b', "other') for line in pair_lines(30)]
+    write_lines(tmp_path / "a.jsonl", bare)
+    assert prepare(plain, None, VOCABULARY, tmp_path).digest != found[0].digest
+
+
+def test_an_application_without_pairs_and_a_group_that_is_not_there_are_refused_also_from_the_cache(
+    tmp_path: Path,
+) -> None:
+    source = Jsonl(path=write_lines(tmp_path / "a.jsonl", [line(prose(seed)) for seed in range(12)]))
+    prepare(source, None, VOCABULARY, tmp_path)
+    with pytest.raises(Refusal, match=r"dataset.application=summarisation scores pairs"):
+        prepare(replace(source, application="summarisation"), None, VOCABULARY, tmp_path)
+    with pytest.raises(Refusal, match=r"dataset.held_out names 'x', which no pair belongs to"):
+        prepare(replace(source, held_out=["x"]), None, VOCABULARY, tmp_path)
+
+
+def test_a_target_that_is_no_label_is_refused_by_its_line_or_counted(tmp_path: Path) -> None:
+    rows = [{"q": prose(n), "a": ["good", "bad", "fair"][n % 3 if n == 5 else n % 2]} for n in range(12)]
+    path = write_lines(tmp_path / "a.jsonl", [json.dumps(row).encode() for row in rows])
+    source = Jsonl(path=path, input_field="q", target_field="a", application="classification", labels=["good", "bad"])
+    with pytest.raises(Refusal, match=r"a\.jsonl:6: target 'fair': not among dataset.labels=\['good', 'bad'\] \(dat"):
+        prepare(source, None, VOCABULARY, tmp_path)
+    ledger = prepare(replace(source, errors="skip"), None, VOCABULARY, tmp_path).ledger
+    assert [row.documents for row in ledger if "not among dataset.labels" in row.outcome] == [1]

@@ -40,6 +40,26 @@ def test_neither_order_nor_names_move_a_text_to_another_part(count: int, draw: r
         assert left == right
 
 
+@settings(deadline=None)
+@given(st.integers(8, 40), st.sets(st.sampled_from("abcd"), min_size=1, max_size=3), st.floats(0, 0.5))
+def test_a_group_held_out_is_tested_on_alone_and_moves_nobody_else(
+    count: int, held_out: set[str], share: float
+) -> None:
+    everything = [Document(str(i), f"text {i}", "target", group="abcd"[i % 4]) for i in range(count)]
+    others = [document for document in everything if document.group not in held_out]
+    assert split_documents(others, 0, share).train == split_documents(everything, 0, share, held_out).train
+    split = split_documents(everything, 0.2 if len(others) > 3 else 0, 0.2, held_out)
+    assert not held_out & {document.group for document in (*split.train, *split.validation)}
+    assert {document.name for document in everything if document.group in held_out} <= {d.name for d in split.test}
+    assert len(split.train) + len(split.validation) + len(split.test) == count
+
+
+def test_with_everything_held_out_there_is_nothing_to_train_on() -> None:
+    pairs = [Document(str(i), f"text {i}", "target", group="a") for i in range(9)]
+    with pytest.raises(Refusal, match=r"need 1, there are 0 outside dataset.held_out=\['a'\]"):
+        split_documents(pairs, 0.1, 0.1, ["a"])
+
+
 def test_shares_are_rounded_up() -> None:
     split = split_documents(documents(100), 0.07, 0.101)
     assert (len(split.train), len(split.validation), len(split.test)) == (82, 7, 11)

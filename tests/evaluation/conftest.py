@@ -2,17 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from ctxext.attention.softmax import Softmax
 from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
+from ctxext.data.sources import Sotu
 from ctxext.data.tokenizer import train_tokenizer
+from ctxext.evaluation.ground import Ground, common_ground
 from ctxext.evaluation.settings import Evaluation
+from ctxext.evaluation.text.language import drawn_end
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry, Geometry
 from ctxext.position.rope import Rope
@@ -66,9 +71,34 @@ def network() -> nn.Module:
     return make_network()
 
 
+def settings_of(**changes: Any) -> Evaluation:
+    """Return the settings of the option file, made small, with `changes`."""
+    file = Path(__file__).parents[2] / "conf" / "evaluation" / "default.yaml"
+    small = {"lengths": [16, 32, 48, 96], "scored_tokens": 10, "documents": 4, "subjects": ["base"], "tasks": []}
+    small |= {"depths": [0.0, 1.0], "samples": 4, "batch_tokens": 512, "repeats": 0, "stride": 8}
+    merged = OmegaConf.merge(OmegaConf.structured(Evaluation), OmegaConf.load(file), small | changes)
+    found: Evaluation = OmegaConf.to_object(merged)  # type: ignore[assignment]
+    return found
+
+
+@pytest.fixture(scope="session")
+def make_settings() -> Callable[..., Evaluation]:
+    return settings_of
+
+
 @pytest.fixture
 def settings() -> Evaluation:
-    return Evaluation([16, 32, 48, 96], 10, 4, ["base"], [], [0.0, 1.0], 4, 0, 512, 1)
+    return settings_of()
+
+
+def ground_on(settings: Evaluation, trained_length: int, corpus: Corpus, tokenizer: Tokenizer) -> Ground:
+    """Return the ground on `corpus` with windows that end anywhere."""
+    return common_ground(settings, trained_length, corpus, tokenizer, Sotu(), drawn_end)
+
+
+@pytest.fixture(scope="session")
+def make_ground() -> Callable[..., Ground]:
+    return ground_on
 
 
 Oracle = Callable[[nn.Module, Tensor, int, int], tuple[Tensor, Tensor]]

@@ -1,27 +1,51 @@
 """From measurements to the sections of results.json: paired differences, effective lengths, and what is missing."""
 
+from collections.abc import Callable
+from itertools import groupby
+
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer
 
-from ctxext.evaluation.assembly import Sections, assemble, protocol
-from ctxext.evaluation.language import Scored, Windows
-from ctxext.evaluation.measure import Ground, Measurement
+from ctxext.data.corpus import Corpus
+from ctxext.data.sources import Sotu
+from ctxext.evaluation.answers.scoring import task_rows
+from ctxext.evaluation.assembly import Sections, assemble
+from ctxext.evaluation.ground import Ground
+from ctxext.evaluation.measure import Measurement
+from ctxext.evaluation.protocol import protocol
 from ctxext.evaluation.results import Results, Row
-from ctxext.evaluation.settings import Evaluation
-from ctxext.tasks.passkey import Sample
+from ctxext.evaluation.settings import Evaluation, Rules
+from ctxext.evaluation.text.language import Scored, Windows
+from ctxext.tasks.samples import Place, Sample
 
 LENGTHS = [16, 32, 64]
 NLL = {"base": (2.0, 2.0, 4.0), "truncated": (2.0, 2.0, 2.2), "zero_shot": (2.1, 2.1, 2.5), "extended": (2.0, 1.9, 1.8)}
 RIGHT = {"base": (20, 20, 2), "truncated": (20, 20, 9), "zero_shot": (18, 18, 10), "extended": (19, 19, 18)}
 
 
-def ground(*, has_task: bool) -> Ground:
-    settings = Evaluation(LENGTHS, 8, 5, [*NLL], ["passkey"] if has_task else [], [0.0, 1.0], 20, 0, 512, 1)
-    tokens = torch.ones(5, 64, dtype=torch.long)
-    sample = Sample("passkey", 16, 0.0, 0, 0, [1], [0], ["a"], [[1]])
-    samples = {length: [sample] for length in LENGTHS} if has_task else {}
-    return Ground(settings, 32, Windows(tokens, tokens > 0, tokens, list("abcde")), samples)
+@pytest.fixture
+def ground(make_ground: Callable[..., Ground]) -> Ground:
+    return make_ground(True)
+
+
+@pytest.fixture(scope="module")
+def make_ground(
+    make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer
+) -> Callable[..., Ground]:
+    def ground(has_task: bool) -> Ground:
+        names = ["passkey"] if has_task else []
+        settings = make_settings(
+            lengths=LENGTHS, scored_tokens=8, documents=5, subjects=[*NLL], tasks=names, samples=20
+        )
+        tokens = torch.ones(5, 64, dtype=torch.long)
+        sample = Sample(Place("passkey", 0, 16, 0.0, 0), [1], [0])
+        samples = {name: {length: [sample] for length in [0, *LENGTHS]} for name in names}
+        windows = Windows(tokens, tokens > 0, tokens, list("abcde"))
+        return Ground(settings, 32, windows, samples, corpus, tokenizer, Sotu())
+
+    return ground
 
 
 def measurement(subject: str, *, has_task: bool = True) -> Measurement:
@@ -31,44 +55,46 @@ def measurement(subject: str, *, has_task: bool = True) -> Measurement:
         for length, nll in zip(LENGTHS, NLL[subject], strict=True)
     }
     records: list[Row] = [
-        {
-            "subject": subject,
-            "task": "passkey",
-            "length": length,
-            "depth": float(index % 2),
-            "rank": int(index >= right),
-        }
-        for length, right in zip(LENGTHS, RIGHT[subject], strict=True)
+        {"subject": subject, "task": "passkey", "length": length, "depth": float(index % 2), "metric": "accuracy"}
+        | {"chance": 0.1, "rank": int(index >= right), "index": index, "seed": 0}
+        for length, right in zip([0, *LENGTHS], (20, *RIGHT[subject]), strict=True)
         for index in range(20)
     ]
     positions: list[Row] = [{"subject": subject, "low_position": 0, "high_position": 64, "nll": 2.0, "tokens": 9}]
     positions = [] if subject == "truncated" else positions
-    return Measurement(subject, scored, positions, records if has_task else [], {})
+    return with_rows(Measurement(subject, scored, positions, records if has_task else []))
+
+
+def with_rows(found: Measurement) -> Measurement:
+    """Add the rows of `tasks` that follow from the records."""
+    for _, records in groupby(found.records, key=lambda record: record["length"]):
+        found.tasks += task_rows(records, is_by_depth=True)
+    return found
 
 
 def ending(whole: Measurement, length: int, reason: str) -> Measurement:
     """The same measurement of a subject that can read no more than `length` tokens."""
     scored = {known: sums for known, sums in whole.scored.items() if known <= length}
     records = [record for record in whole.records if record["length"] <= length]
-    return Measurement(whole.subject, scored, [], records, {known: reason for known in LENGTHS if known > length})
+    unread = {known: reason for known in LENGTHS if known > length}
+    return with_rows(Measurement(whole.subject, scored, [], records, unread=unread))
 
 
 @pytest.fixture(scope="module")
-def sections() -> Sections:
-    return assemble([measurement(subject) for subject in NLL], ground(has_task=True), {})
+def sections(make_ground: Callable[..., Ground]) -> Sections:
+    return assemble([measurement(subject) for subject in NLL], make_ground(True), {})
 
 
-def test_what_is_assembled_is_what_the_contract_takes(sections: Sections) -> None:
+def test_what_is_assembled_is_what_the_contract_takes(sections: Sections, ground: Ground) -> None:
     Results(
         run={"name": "a"},
         lengths={"trained": 32, "target": 64, "evaluated": LENGTHS},
-        protocol=protocol(ground(has_task=True)),
+        protocol=protocol(ground),
         **vars(sections),
-        cost=[],
         export={},
     )
     assert [(row["subject"], row["length"]) for row in sections.by_length] == [(s, n) for s in NLL for n in LENGTHS]
-    assert len(sections.tasks) == 4 * 3 * 3
+    assert len(sections.tasks) == 4 * (1 + 3 * 3)
 
 
 def test_differences_from_the_controls_are_paired(sections: Sections) -> None:
@@ -88,37 +114,52 @@ def test_differences_from_the_controls_are_paired(sections: Sections) -> None:
 def test_effective_lengths_are_against_the_base_at_its_trained_length(sections: Sections) -> None:
     reached = {(row["subject"], row["rule"]): (row["length"], row["at_least"]) for row in sections.effective_length}
 
+    share, threshold = "score(0.85) passkey", "score>=0.75 passkey"
     assert reached == {
         ("base", "nll(0.05)"): (32, False),
-        ("base", "score(0.85)"): (32, False),
+        ("base", share): (32, False),
+        ("base", threshold): (32, False),
         ("truncated", "nll(0.05)"): (32, False),
-        ("truncated", "score(0.85)"): (32, False),
-        ("zero_shot", "score(0.85)"): (32, False),
+        ("truncated", share): (32, False),
+        ("truncated", threshold): (32, False),
+        ("zero_shot", share): (32, False),
+        ("zero_shot", threshold): (32, False),
         ("extended", "nll(0.05)"): (64, True),
-        ("extended", "score(0.85)"): (64, True),
+        ("extended", share): (64, True),
+        ("extended", threshold): (64, True),
     }
     (missing,) = [row for row in sections.missing if row["what"] == "effective_length nll(0.05)"]
     assert missing["subject"] == "zero_shot"
-    assert "already more than 0.05 above the base" in missing["reason"]
+    assert "already more than 0.05 above the reference at 32" in missing["reason"]
 
 
-def test_what_was_not_measured_is_missing_with_its_reason() -> None:
-    found = assemble([measurement("extended")], ground(has_task=True), {"base": "it was not asked for"})
+def test_a_rule_is_left_out_or_held_against_the_subjects_own(ground: Ground) -> None:
+    ground.settings.effective = Rules(nll=[], own_nll=[0.05, 0.5], score=[], absolute=[0.5])
+    found = assemble([measurement(subject) for subject in NLL], ground, {})
+
+    reached = {(row["subject"], row["rule"]): row["length"] for row in found.effective_length}
+    assert {rule for _, rule in reached} == {"own_nll(0.05)", "own_nll(0.5)", "score>=0.5 passkey"}
+    assert (reached["zero_shot", "own_nll(0.05)"], reached["zero_shot", "own_nll(0.5)"]) == (32, 64)
+    assert (reached["base", "score>=0.5 passkey"], reached["zero_shot", "score>=0.5 passkey"]) == (32, 64)
+
+
+def test_what_was_not_measured_is_missing_with_its_reason(ground: Ground) -> None:
+    found = assemble([measurement("extended")], ground, {"base": "it was not asked for"})
 
     missing = {(row["subject"], row["what"]): row["reason"] for row in found.missing}
     reason = "the base was not measured at its trained length 32"
     assert missing == {
         ("extended", "effective_length nll(0.05)"): reason,
-        ("extended", "effective_length score(0.85)"): reason,
+        ("extended", "effective_length score(0.85) passkey"): reason,
         ("base", "by_length"): "it was not asked for",
     }
-    assert found.effective_length == []
+    assert [(row["rule"], row["length"]) for row in found.effective_length] == [("score>=0.75 passkey", 64)]
     assert not any(key.startswith("minus") for row in found.by_length for key in row)
 
 
-def test_a_base_whose_table_ends_is_missing_beyond_and_all_else_is_there() -> None:
+def test_a_base_whose_table_ends_is_missing_beyond_and_all_else_is_there(ground: Ground) -> None:
     base = ending(measurement("base"), 32, "its positions end at 32 tokens")
-    found = assemble([base, *(measurement(s) for s in NLL if s != "base")], ground(has_task=True), {})
+    found = assemble([base, *(measurement(s) for s in NLL if s != "base")], ground, {})
 
     known = {(row["subject"], row["length"]): row for row in found.by_length}
     assert ("base", 64) not in known
@@ -132,47 +173,33 @@ def test_a_base_whose_table_ends_is_missing_beyond_and_all_else_is_there() -> No
         {"subject": "base", "what": "by_position", "reason": reason},
     ]
     reached = {(row["subject"], row["rule"]): (row["length"], row["at_least"]) for row in found.effective_length}
-    assert reached["base", "nll(0.05)"] == reached["base", "score(0.85)"] == (32, False)
+    assert reached["base", "nll(0.05)"] == reached["base", "score(0.85) passkey"] == (32, False)
     assert reached["extended", "nll(0.05)"] == (64, True)
 
 
-def test_a_base_that_can_read_no_length_of_the_run_is_missing_at_all() -> None:
+def test_where_memory_ends_the_sweep_the_subject_may_reach_farther(ground: Ground) -> None:
+    base = ending(measurement("base"), 32, "out of memory at batch 1")
+    found = assemble([base], ground, {})
+
+    reached = {row["rule"]: (row["length"], row["at_least"]) for row in found.effective_length}
+    assert reached["nll(0.05)"] == reached["score(0.85) passkey"] == (32, True)
+
+
+def test_a_base_that_can_read_no_length_of_the_run_is_missing_at_all(ground: Ground) -> None:
     base = ending(measurement("base"), 8, "its positions end at 8 tokens")
-    found = assemble([base, measurement("extended")], ground(has_task=True), {})
+    found = assemble([base, measurement("extended")], ground, {})
 
     assert {row["subject"] for row in found.by_length} == {"extended"}
     lengths = [row["length"] for row in found.missing if row["subject"] == "base" and row["what"] == "by_length"]
     assert lengths == LENGTHS
 
 
-def test_without_a_task_no_score_is_missed_and_without_positions_that_is_said() -> None:
+def test_without_a_task_no_score_is_missed_and_without_positions_that_is_said(
+    make_ground: Callable[..., Ground],
+) -> None:
     measured = [measurement(subject, has_task=False) for subject in ("base", "truncated")]
-    found = assemble(measured, ground(has_task=False), {})
+    found = assemble(measured, make_ground(False), {})
 
     assert found.tasks == []
     assert [(row["subject"], row["what"]) for row in found.missing] == [("truncated", "by_position")]
     assert {row["rule"] for row in found.effective_length} == {"nll(0.05)"}
-
-
-def test_the_protocol_says_what_was_measured() -> None:
-    said = protocol(ground(has_task=True))
-
-    assert said.keys() == {
-        *("perplexity", "truncated", "passkey", "interval"),
-        *("scored_tokens", "truncated_stride", "documents", "samples"),
-    }
-    assert (said["scored_tokens"], said["documents"], said["samples"]) == (8, 5, 20)
-    assert "last 8 tokens" in said["perplexity"]
-    assert "last 32 tokens" in said["truncated"]
-    assert said["truncated_stride"] == 1
-    assert protocol(ground(has_task=False))["samples"] == 0
-
-
-def test_the_protocol_says_how_many_tokens_a_pass_of_the_control_scored() -> None:
-    strided = ground(has_task=True)
-    strided.settings.truncated_stride = 8
-
-    said = protocol(strided)
-
-    assert said["truncated_stride"] == 8
-    assert "from the last 25 to 32 tokens (a pass scores 8) of its window" in said["truncated"]

@@ -9,9 +9,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from ctxext.data.corpus import Corpus
+from ctxext.data.material import CorpusMaterial
 from ctxext.data.tokenizer import byte_lengths
-from ctxext.evaluation.language import choose_windows, last_end
-from ctxext.evaluation.objective import Objective, unseen_prompts
+from ctxext.evaluation.objective import Objective, answer_of, prompt_of, unseen_prompts
+from ctxext.evaluation.text.language import choose_windows, last_end
 from ctxext.position.rope import Rope, Yarn
 from ctxext.refusal import Refusal
 
@@ -22,11 +23,7 @@ LENGTH = 96
 @pytest.fixture
 def objective(corpus: Corpus, tokenizer: Tokenizer) -> Objective:
     windows = choose_windows(corpus, LENGTH, 3, byte_lengths(tokenizer), last_end, "context_length")
-    return Objective(windows, 20, unseen_prompts(0, LENGTH, 6, encoder(tokenizer)), 200)
-
-
-def encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
-    return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
+    return Objective(windows, 20, unseen_prompts(0, LENGTH, 6, CorpusMaterial(corpus, tokenizer)), 200)
 
 
 def test_text_is_the_mean_of_the_windows_last_tokens(objective: Objective, network: nn.Module, oracle: Oracle) -> None:
@@ -48,10 +45,10 @@ def test_lookup_is_the_mean_over_the_prompts_of_the_right_answers(
 ) -> None:
     means = []
     for sample in objective.prompts:
-        answer = sample.answers[0]
-        nll, _ = oracle(network, torch.tensor([sample.prompt + answer]), len(answer), LENGTH)
+        answer = answer_of(sample)
+        nll, _ = oracle(network, torch.tensor([prompt_of(sample) + answer]), len(answer), LENGTH)
         means.append(float(nll.mean()))
-    assert len({len(sample.answers[0]) for sample in objective.prompts}) > 1, "answers of one length show less"
+    assert len({len(answer_of(sample)) for sample in objective.prompts}) > 1, "answers of one length show less"
     assert objective.lookup(network) == pytest.approx(mean(means), rel=1e-5)
 
 
@@ -61,15 +58,15 @@ def test_the_position_shows_in_both(objective: Objective, network_of: Callable[.
     assert objective.lookup(plain) != objective.lookup(scaled)
 
 
-def test_prompts_are_spread_over_the_depths_and_fill_the_length(tokenizer: Tokenizer) -> None:
-    prompts = unseen_prompts(0, 200, 4, encoder(tokenizer))
-    assert [sample.depth for sample in prompts] == [0.125, 0.375, 0.625, 0.875]
-    assert [len(sample.prompt) + max(map(len, sample.answers)) for sample in prompts] == [200] * 4
+def test_prompts_are_spread_over_the_depths_and_fill_the_length(corpus: Corpus, tokenizer: Tokenizer) -> None:
+    prompts = unseen_prompts(0, 200, 4, CorpusMaterial(corpus, tokenizer))
+    assert [sample.place.depth for sample in prompts] == [0.125, 0.375, 0.625, 0.875]
+    assert [len(prompt_of(sample)) + max(map(len, sample.questions[0].answers)) for sample in prompts] == [200] * 4
     places = [sample.positions[0] for sample in prompts]
     assert places == sorted(places)
-    assert {sample.seed for sample in prompts} == {1}, "evaluation asks with seed 0"
+    assert {sample.place.seed for sample in prompts} == {1}, "evaluation asks with seed 0"
 
 
-def test_a_length_without_room_is_refused(tokenizer: Tokenizer) -> None:
+def test_a_length_without_room_is_refused(corpus: Corpus, tokenizer: Tokenizer) -> None:
     with pytest.raises(Refusal, match="the task passkey needs"):
-        unseen_prompts(0, 8, 1, encoder(tokenizer))
+        unseen_prompts(0, 8, 1, CorpusMaterial(corpus, tokenizer))

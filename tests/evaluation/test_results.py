@@ -28,7 +28,14 @@ CONTENT = {
     "cost": [{"subject": "extended", "length": 1024, "ms_per_token": 0.2}],
     "export": {"format": "hf", "label": "exact", "max_logit_difference": 1e-6},
     "missing": [{"subject": "base", "what": "passkey", "length": 1024, "reason": "out of memory"}],
+    "language": [{"subject": "base", "measure": "longppl", "length": 1024, "value": 12.0}],
+    "applications": [
+        {"subject": "base", "application": "translation", "group": "a-b", "metric": "chrF", "length": 128}
+        | {"value": 40.0, "n": 60}
+    ],
 }
+LATER = {"language": [], "applications": []}
+"""The sections that files of earlier versions have not."""
 
 
 def content():
@@ -41,6 +48,12 @@ def test_what_is_saved_is_loaded_again_and_the_file_has_the_contract_s_keys(tmp_
     assert Results.load(tmp_path / "results.json") == results
     assert json.loads((tmp_path / "results.json").read_text()) == CONTENT
     assert [path.name for path in tmp_path.iterdir()] == ["results.json"]
+
+
+def test_a_file_of_an_earlier_version_is_read_as_one_without_what_came_later(tmp_path):
+    (tmp_path / "results.json").write_text(json.dumps({key: CONTENT[key] for key in CONTENT if key not in LATER}))
+
+    assert Results.load(tmp_path / "results.json") == Results(**content() | LATER)
 
 
 def test_a_save_that_fails_leaves_the_old_file(tmp_path):
@@ -83,7 +96,9 @@ def test_a_difference_may_be_negative():
     assert Results(**content()).by_length[0]["minus_base"] == -2.0
 
 
-@pytest.mark.parametrize("section", ["by_length", "by_position", "tasks", "effective_length", "cost", "missing"])
+@pytest.mark.parametrize(
+    "section", ["by_length", "by_position", "tasks", "language", "applications", "effective_length", "cost", "missing"]
+)
 def test_each_required_key_of_each_section_is_missed(section):
     from ctxext.evaluation.results import IDENTITY, VALUES
 

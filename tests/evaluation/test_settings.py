@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from ctxext.evaluation.settings import Evaluation
+from ctxext.evaluation.settings import Evaluation, Rules
 from ctxext.refusal import Refusal
-
-GOOD = Evaluation([16, 32], 10, 4, ["base"], ["passkey"], [0.0, 1.0], 4, 0, 512, 1)
 
 
 @pytest.mark.parametrize(
@@ -24,20 +22,46 @@ GOOD = Evaluation([16, 32], 10, 4, ["base"], ["passkey"], [0.0, 1.0], 4, 0, 512,
         ("batch_tokens", 0, "evaluation.batch_tokens must be above 0, got 0"),
         ("truncated_stride", 0, "evaluation.truncated_stride must be from 1 to evaluation.scored_tokens=10, got 0"),
         ("truncated_stride", 11, "evaluation.truncated_stride must be from 1 to evaluation.scored_tokens=10, got 11"),
+        ("stride", 0, "evaluation.stride must be above 0, got 0"),
         ("every", -1, "evaluation.every must be at least 0, got -1"),
         ("depths", [0.0, 1.5], "evaluation.depths must be from 0 to 1, got [1.5]"),
         ("depths", [], "evaluation.depths must name a depth for evaluation.tasks, got []"),
-        ("tasks", ["passkeys"], "evaluation.tasks must be among passkey, got 'passkeys'; did you mean 'passkey'?"),
+        ("tasks", ["passkeys"], "got 'passkeys'; did you mean 'passkey'?"),
         ("tasks", ["passkey"] * 2, "evaluation.tasks must name each once, got ['passkey', 'passkey']"),
+        ("scoring", "ranks", "evaluation.scoring must be among rank, generation, got 'ranks'; did you mean 'rank'?"),
+        ("measures", ["longpp"], "got 'longpp'; did you mean 'longppl'?"),
+        ("repeats", -1, "evaluation.repeats must be at least 0, got -1"),
         ("subjects", ["bases"], "among base, truncated, zero_shot, extended, got 'bases'; did you mean 'base'?"),
     ],
 )
-def test_a_value_out_of_range_is_refused_in_a_sentence(key: str, value: Any, sentence: str) -> None:
+def test_a_value_out_of_range_is_refused_in_a_sentence(
+    settings: Evaluation, key: str, value: Any, sentence: str
+) -> None:
+    good = dataclasses.replace(settings, lengths=[16, 32], tasks=["passkey"])
     with pytest.raises(Refusal) as raised:
-        dataclasses.replace(GOOD, **{key: value})
+        dataclasses.replace(good, **{key: value})
 
     assert sentence in str(raised.value)
 
 
-def test_no_task_needs_no_depth() -> None:
-    assert dataclasses.replace(GOOD, tasks=[], depths=[]).tasks == []
+def test_no_task_needs_no_depth(settings: Evaluation) -> None:
+    assert dataclasses.replace(settings, tasks=[], depths=[]).tasks == []
+
+
+@pytest.mark.parametrize(
+    ("key", "bars", "sentence"),
+    [
+        ("nll", [0.05, -0.1], "evaluation.effective.nll must hold margins in nats of at least 0, got [-0.1]"),
+        ("own_nll", [float("nan")], "evaluation.effective.own_nll must hold margins in nats of at least 0, got [nan]"),
+        ("score", [0.0], "evaluation.effective.score must hold scores above 0 and at most 1, got [0.0]"),
+        ("absolute", [85.6], "evaluation.effective.absolute must hold scores above 0 and at most 1, got [85.6]"),
+        ("score", [0.5, 0.5], "evaluation.effective.score must name each once, got [0.5, 0.5]"),
+    ],
+)
+def test_a_bar_that_says_nothing_is_refused(key: str, bars: list[float], sentence: str) -> None:
+    none: dict[str, list[float]] = {"nll": [], "own_nll": [], "score": [], "absolute": []}
+    assert Rules(**none).nll == []
+    with pytest.raises(Refusal) as raised:
+        Rules(**(none | {key: bars}))
+
+    assert sentence in str(raised.value)

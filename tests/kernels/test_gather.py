@@ -19,11 +19,12 @@ from ctxext.kernels import gather as kernel
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.position.alibi import Alibi
 from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope, RopeInterp, RopeNtk, Yarn
 from ctxext.position.sinusoidal import Sinusoidal
-from ctxext.seams import Mask, Places, Position
+from ctxext.seams import Mask, Position
 
 WIDTH = 8
 POSITIONS = {

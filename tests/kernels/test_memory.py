@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ctxext.kernels.memory import recall, segments
-from ctxext.seams import Places
+from ctxext.places import Places
 
 WIDTH = 4
 

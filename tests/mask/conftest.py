@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ctxext.seams import Mask, Places
+from ctxext.places import Places
+from ctxext.seams import Mask
 
 
 def packed(*lengths: int) -> Places:

@@ -9,9 +9,10 @@ from ctxext.kernels import gather as kernel
 from ctxext.mask.adaptive_span import AdaptiveSpan
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
+from ctxext.places import Places
 from ctxext.position.nope import Nope
 from ctxext.refusal import Refusal
-from ctxext.seams import Places, Sizes
+from ctxext.seams import Sizes
 
 SETTINGS = AdaptiveSpan(max_span=40, initial_span=10, ramp=8, coefficient=0.5)
 SIZES = Sizes(hidden_size=12, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=3, head_dim=4)

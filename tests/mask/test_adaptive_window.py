@@ -7,9 +7,9 @@ from ctxext.kernels.gather import gather
 from ctxext.mask.adaptive_window import AdaptiveWindow
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.position.nope import Nope
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 getcontext().prec = 50
 

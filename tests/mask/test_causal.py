@@ -7,8 +7,9 @@ import torch
 
 from ctxext.kernels import gather as kernel
 from ctxext.mask.causal import Causal
+from ctxext.places import Places
 from ctxext.position.nope import Nope
-from ctxext.seams import Mask, Places, Sizes
+from ctxext.seams import Mask, Sizes
 
 SIZES = Sizes(hidden_size=24, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=2, head_dim=8)
 

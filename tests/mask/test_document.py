@@ -2,7 +2,7 @@ import torch
 
 from ctxext.kernels.gather import visible_keys
 from ctxext.mask.document import IntraDocument
-from ctxext.seams import Places
+from ctxext.places import Places
 
 
 def test_a_token_sees_itself_and_all_before_it_in_its_document_and_nothing_of_another(seen):

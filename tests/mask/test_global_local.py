@@ -5,8 +5,8 @@ import torch
 
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.global_local import GlobalLocal
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 MASK = GlobalLocal(window=9, global_tokens=5, random_blocks=2, block=4, seed=7)
 LENGTH = 120

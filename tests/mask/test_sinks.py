@@ -3,8 +3,8 @@ import torch
 
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 
 def scored(mask: Sinks, positions: torch.Tensor) -> list[list[int | None]]:

@@ -3,8 +3,8 @@ import torch
 
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 
 def test_the_window_counts_the_token_itself():

@@ -16,10 +16,11 @@ from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
+from ctxext.places import Places
 from ctxext.position.alibi import Alibi
 from ctxext.position.rope import Rope
 from ctxext.position.sinusoidal import Sinusoidal
-from ctxext.seams import Attention, Mask, Places, Position
+from ctxext.seams import Attention, Mask, Position
 
 LLAMA = DecoderGeometry(
     vocab_size=67,

@@ -10,8 +10,9 @@ from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry
+from ctxext.places import Places
 from ctxext.position.rope import Rope
-from ctxext.seams import Places, Position, Sizes
+from ctxext.seams import Position, Sizes
 
 GEOMETRY = DecoderGeometry(67, 24, 40, 2, 4, 2, 8, True, 1e-5)
 

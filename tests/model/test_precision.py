@@ -13,9 +13,9 @@ from ctxext.attention.block_topk import BlockTopk
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
+from ctxext.places import Places
 from ctxext.position.alibi import Alibi
 from ctxext.position.rope import Rope
-from ctxext.seams import Places
 
 GEOMETRY = DecoderGeometry(67, 32, 40, 2, 4, 2, 8, tie_word_embeddings=True, rms_norm_eps=1e-5)
 LENGTH, ROUNDED_FROM = 640, 256

@@ -1,7 +1,7 @@
 import torch
 
+from ctxext.places import Places
 from ctxext.position.alibi import Alibi, slopes
-from ctxext.seams import Places
 
 
 def test_slopes_of_8_heads_halve_from_one_half():

@@ -7,9 +7,10 @@ from torch import Tensor
 from ctxext.attention.recurrence import Recurrence
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
+from ctxext.places import Places
 from ctxext.position.cope import Cope, CopeLayer
 from ctxext.refusal import Refusal
-from ctxext.seams import Attention, Heads, Mask, Places, Sizes
+from ctxext.seams import Attention, Heads, Mask, Sizes
 
 SIZES = Sizes(24, 2, 4, 2, 8)
 

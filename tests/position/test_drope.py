@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.drope import Drope
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 
 def test_it_takes_the_weights_of_a_rotary_base_and_turns_nothing():

@@ -9,11 +9,11 @@ import torch
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
+from ctxext.places import Places
 from ctxext.position.dynamic import DynamicYarn, RopeDynamicNtk
 from ctxext.position.longrope import LongRope
 from ctxext.position.rope import Rope, RopeNtk
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 L = 16
 NTK, YARN = RopeDynamicNtk(1e4, 4.0, L), DynamicYarn(1e4, L, 32.0, 1.0)

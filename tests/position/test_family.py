@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ctxext.maths.amplitude import longrope_attention_factor, yarn_attention_factor
+from ctxext.places import Places
 from ctxext.position.clipped import ClippedRope
 from ctxext.position.dynamic import DynamicYarn, RopeDynamicNtk
 from ctxext.position.llama3 import Llama3
@@ -17,7 +18,6 @@ from ctxext.position.partial import PartialRope, PRope
 from ctxext.position.resonance import ResonanceRope
 from ctxext.position.rope import Rope, RopeAbf, RopeByParts, RopeInterp, RopeNtk, Yarn
 from ctxext.position.rope_nope import RopeNope
-from ctxext.seams import Places
 
 D, PAIRS, THETA, L = 32, range(16), 1e4, 256
 PICKED = [0, 4, 8, 12, 15]

@@ -3,9 +3,10 @@ import math
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.fire import Fire, FireLayer
 from ctxext.refusal import Refusal
-from ctxext.seams import Places, Sizes
+from ctxext.seams import Sizes
 
 SIZES = Sizes(24, 2, 4, 2, 8)
 

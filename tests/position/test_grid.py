@@ -6,9 +6,9 @@ from itertools import product
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.grid import GridRope
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 HEADS = torch.randn(1, 1, 1, 16, generator=torch.Generator().manual_seed(0))
 

@@ -1,9 +1,10 @@
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.learned import Learned, LearnedPart
 from ctxext.refusal import Refusal
-from ctxext.seams import Places, Sizes
+from ctxext.seams import Sizes
 
 SIZES = Sizes(24, 2, 4, 2, 8)
 

@@ -5,10 +5,11 @@ from torch import Tensor
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
+from ctxext.places import Places
 from ctxext.position.learned import Learned
 from ctxext.position.learned_interp import LearnedInterp
 from ctxext.refusal import Refusal
-from ctxext.seams import Places, Sizes
+from ctxext.seams import Sizes
 
 SIZES = Sizes(24, 2, 4, 2, 8)
 GEOMETRY = DecoderGeometry(67, 24, 40, 2, 4, 2, 8, True, 1e-5)

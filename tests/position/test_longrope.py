@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.longrope import LongRope
 from ctxext.position.rope import Rope, RopeByParts
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 SHORT, LONG = (1.0, 1.1, 1.2, 1.3), (1.0, 2.0, 3.5, 4.0)
 MEMBER = LongRope(1e4, 4.0, 16, SHORT, LONG, 1.25)

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.partial import PartialRope, PRope
 from ctxext.position.rope import Rope
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 PLACES = Places.of(torch.arange(50)[None])
 HEADS = torch.randn(1, 2, 50, 32, generator=torch.Generator().manual_seed(0))

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.resonance import ResonanceRope
 from ctxext.position.rope import Rope, Yarn
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 MEMBER = ResonanceRope(1e4, 4.0, 256, 32.0, 1.0, 1.2)
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.rope import Rope, RopeAbf, RopeByParts, RopeInterp, RopeNtk, Yarn
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 
 def scaled(factor: float) -> list[Rope]:

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.sinusoidal import Sinusoidal
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 
 def test_sines_and_cosines_in_turn_are_added_to_embeddings_times_the_root_of_the_width():

@@ -3,9 +3,10 @@ import math
 import pytest
 import torch
 
+from ctxext.places import Places
 from ctxext.position.t5_bias import T5Bias, T5BiasPart, edges
 from ctxext.refusal import Refusal
-from ctxext.seams import Places, Sizes
+from ctxext.seams import Sizes
 
 SIZES = Sizes(24, 2, 4, 2, 8)
 GOLDEN = {0: 0, 15: 15, 16: 16, 18: 16, 19: 17, 24: 19, 32: 21, 64: 26, 100: 30, 112: 30, 113: 31, 128: 31, 1000: 31}

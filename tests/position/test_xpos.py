@@ -7,9 +7,9 @@ import torch
 from ctxext.kernels.gather import gather
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.position.xpos import XPos, decays
 from ctxext.refusal import Refusal
-from ctxext.seams import Places
 
 WIDTH = 16
 MEMBER = XPos(1e4, 512.0)

@@ -11,10 +11,11 @@ from ctxext.mask.causal import Causal
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.geometry import LstmGeometry
+from ctxext.places import Places, distances
 from ctxext.proving.gradients import causality, cuts_of, packing
 from ctxext.proving.specimen import specimen
 from ctxext.proving.visibility import mask
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Reach, View, distances
+from ctxext.seams import Attention, Heads, Mask, Position, Reach, View
 
 
 class Rolled(Attention):

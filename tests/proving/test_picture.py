@@ -10,8 +10,9 @@ from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places, distances
 from ctxext.proving.picture import named, pictures
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Reach, View, distances
+from ctxext.seams import Attention, Heads, Mask, Position, Reach, View
 
 
 def test_a_window_at_a_letter_a_token(examined):

@@ -10,10 +10,11 @@ from ctxext.attention.self_extend import SelfExtend
 from ctxext.attention.softmax import Softmax
 from ctxext.model.cache import DecoderCache
 from ctxext.model.decoder import Decoder
+from ctxext.places import Places
 from ctxext.position.rope import Rope, RopeInterp
 from ctxext.position.sinusoidal import Sinusoidal
 from ctxext.proving.readings import cache, effect, neutral, prefix, rows, shift
-from ctxext.seams import Heads, Mask, Places, Position, View
+from ctxext.seams import Heads, Mask, Position, View
 
 
 class Ignored(RopeInterp):

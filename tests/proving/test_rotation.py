@@ -10,6 +10,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.maths import rotary
 from ctxext.model.families import Smollm3Geometry
+from ctxext.places import Places
 from ctxext.position.alibi import Alibi
 from ctxext.position.llama3 import Llama3
 from ctxext.position.nope import Nope
@@ -17,7 +18,6 @@ from ctxext.position.rope import Rope, RopeByParts, RopeInterp, RopeNtk, Yarn, c
 from ctxext.position.sinusoidal import Sinusoidal
 from ctxext.proving.rotation import angles_of, frequencies, overrides, phases, place, turned
 from ctxext.proving.specimen import specimen
-from ctxext.seams import Places
 
 YARN = {
     "rope_theta": 10000.0,

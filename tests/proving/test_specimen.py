@@ -5,9 +5,10 @@ import torch
 from torch import Tensor, nn
 
 from ctxext.model.geometry import LstmGeometry
+from ctxext.places import Places
 from ctxext.position.rope import RopeInterp
 from ctxext.proving.specimen import difference, specimen
-from ctxext.seams import Attention, Heads, Mask, Places, Position, Sizes
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes
 
 
 class Gate(Attention):

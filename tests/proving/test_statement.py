@@ -13,9 +13,10 @@ from ctxext.mask.lambda_mask import LambdaMask
 from ctxext.mask.layered import Layered
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places
 from ctxext.proving.statement import distances
 from ctxext.proving.visibility import mask
-from ctxext.seams import Mask, Places, Reach, View, unmoved
+from ctxext.seams import Mask, Reach, View, unmoved
 from ctxext.seams import distances as columns_between
 
 

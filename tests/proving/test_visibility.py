@@ -14,8 +14,9 @@ from ctxext.kernels.gather import gather
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
+from ctxext.places import Places, distances
 from ctxext.proving.visibility import mask, sight
-from ctxext.seams import Mask, Places, Reach, View, distances
+from ctxext.seams import Mask, Reach, View
 
 
 def moved_edge(view: View, by: int) -> View:

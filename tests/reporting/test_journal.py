@@ -1,15 +1,18 @@
 import json
 import math
+import re
 import subprocess
 import sys
 
 import pytest
 from rich.table import Table
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
 
+from ctxext.evaluation.results import SUBJECTS, Results
 from ctxext.reporting.journal import Journal
-from ctxext.reporting.scalars import HYPERPARAMETERS, TARGET_TAGS
+from ctxext.reporting.scalars import HYPERPARAMETERS, SHOWN_FIRST, TARGET_TAGS
 
 
 def row(step, loss=3.0):
@@ -99,9 +102,68 @@ def test_curves_over_length_have_the_length_as_step(results, tmp_path):
     assert steps_of(accumulator, "by_length/perplexity/extended") == [128, 256, 512, 1024, 2048]
     assert steps_of(accumulator, "by_length/perplexity/zero_shot") == [128, 256, 512, 1024]
     assert steps_of(accumulator, "by_position/nll/base") == [128, 256, 512, 1024, 2048]
-    values = [event.value for event in accumulator.Scalars("passkey/extended")]
+    values = [event.value for event in accumulator.Scalars("task/passkey/extended")]
     assert values == pytest.approx([1.0, 1.0, 0.975, 0.95, 0.2])
-    assert len(accumulator.Tags()["scalars"]) <= 60
+
+
+def test_curves_have_no_point_without_filler(content, tmp_path):
+    row = next(row for row in content["tasks"] if row["depth"] == "all") | {"length": 0, "subject": "extended"}
+    content["tasks"].append(row)
+    with Journal(tmp_path, "n") as journal:
+        journal.results(Results(**content), {})
+    assert steps_of(read(tmp_path), "task/passkey/extended") == [128, 256, 512, 1024, 2048]
+
+
+def test_a_run_with_everything_has_at_most_about_sixty_tags(content, tmp_path):
+    tasks = [row | {"task": f"task_{number}"} for number in range(12) for row in content["tasks"]]
+    content["tasks"] += tasks
+    content["cost"] = [
+        {"subject": subject, "length": length, "ms_per_token": 0.2, "decode_ms_per_token": 0.3, "peak_bytes": 10}
+        for subject in SUBJECTS
+        for length in (128, 1024)
+    ]
+    content["applications"] = [
+        {"subject": subject, "application": "translation", "group": group, "metric": metric, "length": 512}
+        | {"value": 20.0, "n": 30, "low": 10.0, "high": 30.0}
+        for subject in SUBJECTS
+        for group in ("en-de", "de-en")
+        for metric in ("BLEU", "chrF", "TER")
+    ]
+    with Journal(tmp_path, "n") as journal:
+        journal.log_step(row(1) | {"accuracy": 0.5, "during/nll/256": 3.0, "during/nll/1024": 3.0})
+        journal.results(Results(**content), {})
+    tags = read(tmp_path).Tags()
+    count = sum(len(tags[kind]) for kind in ("scalars", "images", "tensors"))
+    assert 40 < count <= 64
+    for name in ("task/passkey", "task/task_11", "application/translation/en-de/BLEU"):
+        assert f"{name}/extended" in tags["scalars"]
+
+
+def test_every_chart_of_the_custom_page_has_tags(results, tmp_path):
+    with Journal(tmp_path, "n") as journal:
+        journal.results(results, {})
+    accumulator = read(tmp_path)
+    known = accumulator.Tags()["scalars"]
+    (event,) = accumulator.Tensors("custom_scalars__config__")
+    page = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    charts = {chart.title: chart for category in page.category for chart in category.chart}
+    assert list(charts)[:3] == ["nll", "nll with 95% intervals, of the method and truncated", "perplexity"]
+    for chart in charts.values():
+        assert all(any(re.fullmatch(pattern, tag) for tag in known) for pattern in chart.multiline.tag)
+        for series in chart.margin.series:
+            assert {series.value, series.lower, series.upper} <= set(known)
+    margins = [chart for chart in charts.values() if chart.margin.series]
+    assert [series.value for series in margins[0].margin.series] == ["interval/nll/method", "interval/nll/truncated"]
+
+
+def test_a_run_without_training_shares_its_columns_with_those_that_were_trained(content, tmp_path):
+    for section in ("by_length", "tasks", "effective_length"):
+        content[section] = [row for row in content[section] if row["subject"] != "extended"]
+    with Journal(tmp_path, "n") as journal:
+        journal.results(Results(**content), {})
+    accumulator = read(tmp_path)
+    assert accumulator.Scalars("target/nll/method")[0].value == pytest.approx(math.log(33.1))
+    assert accumulator.Scalars("interval/nll/method")[0].value == pytest.approx(math.log(31.52))
 
 
 def test_files_do_not_pile_up_with_each_resume(tmp_path):
@@ -128,11 +190,13 @@ def test_the_map_the_table_and_the_run_table_are_in_the_one_event_file(results, 
     assert len(list(tmp_path.glob("events.out.tfevents.*"))) == 1
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
     accumulator = read(tmp_path)
-    (image,) = accumulator.Images("passkey/map")
+    (image,) = accumulator.Images("map/passkey")
     assert image.encoded_image_string.startswith(b"\x89PNG")
     assert image.width > image.height > 100
     (text,) = accumulator.Tensors("results")
     assert b"| extended | 24.61 |" in text.tensor_proto.string_val[0]
+    (verdict,) = accumulator.Tensors("verdict")
+    assert b"dropping the old text" in verdict.tensor_proto.string_val[0]
     contents = accumulator.PluginTagToContent("hparams")
     start = metadata.parse_session_start_info_plugin_data(contents[metadata.SESSION_START_INFO_TAG])
     assert sorted(start.hparams) == sorted(HYPERPARAMETERS)
@@ -143,13 +207,14 @@ def test_the_map_the_table_and_the_run_table_are_in_the_one_event_file(results, 
     experiment = metadata.parse_experiment_plugin_data(contents[metadata.EXPERIMENT_TAG])
     tags = [info.name.tag for info in experiment.metric_infos]
     assert tags == TARGET_TAGS
-    assert set(tags) <= set(accumulator.Tags()["scalars"])
+    assert set(tags) - {"target/ms_per_token/method"} <= set(accumulator.Tags()["scalars"])
+    assert {info.name for info in experiment.hparam_infos if info.differs} == set(SHOWN_FIRST)
 
 
 def test_key_results_are_those_at_the_target_length(results, tmp_path):
     with Journal(tmp_path, "n") as journal:
         journal.results(results, {})
-    (event,) = read(tmp_path).Scalars("target/passkey/extended")
+    (event,) = read(tmp_path).Scalars("target/passkey/method")
     assert (event.step, event.value) == (1024, pytest.approx(0.95))
 
 

@@ -1,12 +1,12 @@
 from ctxext.evaluation.results import Results
-from ctxext.reporting import plots
+from ctxext.reporting import panels, plots
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_each_picture_is_a_png_and_is_named(results, tmp_path):
     made = plots.draw(results, tmp_path / "plots")
-    assert [path.name for path in made] == ["perplexity.png", "position.png", "passkey.png"]
+    assert [path.name for path in made] == ["perplexity.png", "position.png", "tasks.png", "passkey.png"]
     assert all(path.read_bytes().startswith(PNG) for path in made)
 
 
@@ -18,7 +18,7 @@ def test_without_data_there_is_no_picture_and_no_folder(content, tmp_path):
 
 def test_totals_alone_make_no_map(content, tmp_path):
     content["tasks"] = [row for row in content["tasks"] if row["depth"] == "all"]
-    assert [path.stem for path in plots.draw(Results(**content), tmp_path)] == ["perplexity", "position"]
+    assert [path.stem for path in plots.draw(Results(**content), tmp_path)] == ["perplexity", "position", "tasks"]
 
 
 def test_perplexity_is_drawn_at_its_lengths_with_its_interval(results):
@@ -54,3 +54,27 @@ def test_drawing_leaves_the_user_s_style_alone_and_equal_data_give_equal_bytes(r
     with matplotlib.rc_context({"axes.facecolor": "red", "savefig.facecolor": "red", "savefig.dpi": 30}):
         assert plots.png(plots.position(results)) == first
         assert matplotlib.rcParams["axes.facecolor"] == "red"
+
+
+def test_each_task_has_a_panel_with_its_chance_level_and_no_filler_at_the_left(content):
+    rows = [row | {"task": "niah_single"} for row in content["tasks"]]
+    content["tasks"] += [*rows, rows[5] | {"length": 0}]
+    first, second = panels.scores(Results(**content)).axes
+    assert (first.get_title(), second.get_title()) == ("passkey", "niah_single")
+    assert [tick.get_text() for tick in second.get_xticklabels()][:3] == ["0", "128", "256"]
+    assert list(second.get_xticks())[:3] == [64, 128, 256]
+    assert [list(line.get_ydata()) for line in first.lines if list(line.get_ydata()) == [0.1, 0.1]]
+
+
+def test_each_kind_of_cost_has_a_panel_from_0(content):
+    assert panels.costs(Results(**content)) == []
+    content["cost"] = [
+        {"subject": "extended", "length": length, "ms_per_token": length / 1000, "peak_bytes": 6e8}
+        for length in (256, 1024)
+    ]
+    results = Results(**content)
+    shown = panels.cost(results).axes
+    assert [axes.get_title() for axes in shown] == ["prefill ms a token", "peak GB"]
+    assert all(axes.get_ylim()[0] == 0 for axes in shown)
+    assert list(shown[0].lines[0].get_ydata()) == [0.256, 1.024]
+    assert "cost" in [name for name, _ in plots.figures(results)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from rich.console import Console, RenderableType
 
-from ctxext.reporting.blocks import DASH
+from ctxext.reporting.block import DASH
 from ctxext.reporting.proof import cost_table, first_row, in_bytes, mask_pictures, proof_table, scaled, summary
 
 

@@ -17,7 +17,7 @@ def test_the_report_has_command_protocol_tables_and_reasons(results, tmp_path):
 def test_every_picture_that_it_shows_is_beside_it(results, tmp_path):
     text = write_report(results, tmp_path).read_text(encoding="utf-8")
     shown = re.findall(r"!\[\w+\]\((.+)\)", text)
-    assert shown == ["plots/perplexity.png", "plots/position.png", "plots/passkey.png"]
+    assert shown == ["plots/perplexity.png", "plots/position.png", "plots/tasks.png", "plots/passkey.png"]
     assert all((tmp_path / path).is_file() for path in shown)
 
 
@@ -28,3 +28,11 @@ def test_it_is_made_from_the_saved_file_alone(results, tmp_path):
     loaded = Results.load(tmp_path / "here" / "results.json")
     here, there = write_report(results, tmp_path / "here"), write_report(loaded, tmp_path / "there")
     assert here.read_bytes() == there.read_bytes()
+
+
+def test_samples_are_shown_as_plain_text(content, tmp_path):
+    row = {"subject": "extended", "application": "generation", "group": "all", "metric": "distinct-2", "length": 512}
+    samples = [{"source": "Once", "prediction": "<b>upon\n# a time"}]
+    content["applications"] = [row | {"value": 0.8, "n": 3, "samples": samples}]
+    text = write_report(Results(**content), tmp_path).read_text(encoding="utf-8")
+    assert "## Samples\n\n**generation, extended**\n\n    Once\n\n    <b>upon\n    # a time\n" in text

@@ -3,10 +3,11 @@ from dataclasses import dataclass
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
 from ctxext.evaluation.results import Results
-from ctxext.reporting.blocks import DASH
-from ctxext.reporting.table import ledger_table, markdown, results_table
+from ctxext.reporting.block import DASH
+from ctxext.reporting.table import ledger_table, markdown, results_table, show
 
 
 def printed(renderable, width=100):
@@ -109,3 +110,80 @@ def test_the_table_says_so_if_a_pass_of_the_control_scored_many_tokens(results):
 
     assert "truncated sees" not in before
     assert "truncated sees 193 to 256 tokens, 64 scored a pass" in printed(results_table(results))
+
+
+def scored(application="summarisation", metric="rouge1", **more):
+    row = {"subject": "extended", "application": application, "group": "all", "metric": metric, "length": 512}
+    return row | {"value": 0.31, "n": 30, "low": 0.25, "high": 0.36} | more
+
+
+def test_a_task_without_filler_has_a_column_that_other_tables_have_not(content):
+    ceiling = next(row for row in content["tasks"] if row["depth"] == "all" and row["subject"] == "extended")
+    content["tasks"].append(ceiling | {"length": 0, "value": 0.99, "low": 0.9, "high": 1.0, "metric": "exact"})
+    text = printed(results_table(Results(**content)))
+    header = text[text.index("RETRIEVAL") :].splitlines()[1].split()
+    assert header == ["no", "filler", "128", "256", "|", "512", "1024*", "2048"]
+    assert line_of(text, "RETRIEVAL", "extended")[1] == "0.99"
+    assert line_of(text, "RETRIEVAL", "base")[1] == DASH
+    assert "rank of 10, exact (chance 0.10)" in text
+    assert text.count("no filler") == 1
+
+
+def test_measures_of_text_have_a_row_each_and_say_by_whom(content):
+    row = {"subject": "extended", "measure": "longppl", "length": 512, "value": 12.345, "evaluator": "base"}
+    content["language"] = [row, row | {"length": 1024, "value": 9.0}, row | {"subject": "base"}]
+    text = printed(results_table(Results(**content)))
+    assert line_of(text, "LANGUAGE", "longppl, extended") == ["longppl,", "extended", "12.3", "9"]
+    assert line_of(text, "LANGUAGE", "longppl, base")[-1] == DASH
+    assert "longppl: base" in text
+
+
+def test_applications_are_told_apart_by_group_and_metric_with_their_signature(content):
+    content["applications"] = [
+        scored("translation", "BLEU", group="en-de", value=21.5, low=18.0, high=25.0, signature="nrefs:1|v:2.6"),
+        scored("translation", "BLEU", group="de-en", value=0.0, low=0.0, high=0.0),
+        scored("translation", "chrF", group="en-de", value=44.0, low=40.0, high=48.0),
+    ]
+    text = printed(results_table(Results(**content)))
+    assert text.count("APPLICATION translation") == 2
+    first = text[text.index("APPLICATION translation  en-de, 30 pairs a cell") :]
+    assert first.splitlines()[1].split() == ["512"]
+    assert line_of(first, "APPLICATION", "BLEU, extended")[-1] == "21.5"
+    assert "18.0-25.0" in first
+    assert "BLEU: nrefs:1|v:2.6" in first
+
+
+def test_the_first_sentences_of_a_text_as_its_summary_stand_there_once(content):
+    content["applications"] = [
+        scored(metric=metric, subject=subject)
+        for metric in ("rouge1", "rouge1 of lead-3")
+        for subject in ("base", "extended")
+    ]
+    text = printed(results_table(Results(**content)))
+    assert line_of(text, "APPLICATION", "rouge1 of lead-3")[-1] == "0.31"
+    assert text.count("lead-3") == 1
+    assert "rouge1, base" in text
+
+
+def test_cost_has_a_row_for_each_number_and_how_time_grows(content):
+    content["cost"] = [
+        {"subject": subject, "length": length, "ms_per_token": time, "parameters": 1_300_000, "peak_bytes": 6e8}
+        for subject, time in (("base", 0.2), ("extended", 0.3))
+        for length in (512, 1024)
+    ]
+    content["cost"][-1] |= {"exponent": 1.31, "r_squared": 0.99, "threads": 2, "device": "cpu", "dtype": "float32"}
+    text = printed(results_table(Results(**content)))
+    assert line_of(text, "COST  at", "prefill ms") == ["prefill", "ms", "0.2", "0.3"]
+    assert line_of(text, "COST  at", "time ~ L^") == ["time", "~", "L^", DASH, "1.31"]
+    assert "device cpu, threads 2, dtype float32" in text
+    assert line_of(text, "COST AGAINST BASE", "prefill ms")[-3:] == ["1.50", "1.50", DASH]
+
+
+def test_markup_in_a_name_is_shown_as_it_is(content):
+    content["export"] = {"format": "<b>|*", "label": "`x`"}
+    assert "| \\<b>\\|\\* | \\`x\\` |" in markdown(Results(**content))
+
+
+def test_a_log_is_as_wide_as_a_terminal_may_be(capsys):
+    show(Text("x" * 99))
+    assert capsys.readouterr().out == "x" * 99 + "\n"

@@ -72,3 +72,12 @@ def test_without_paired_intervals_the_direction_is_still_said(content):
 def test_without_a_method_nothing_is_said(content):
     without(content, "zero_shot")
     assert verdict(without(content, "extended")) == []
+
+
+def test_a_task_that_fails_without_filler_is_called_out_of_reach(content):
+    row = next(row for row in content["tasks"] if row["depth"] == "all" and row["subject"] == "extended")
+    ceiling = row | {"length": 0, "value": 0.15, "low": 0.06, "high": 0.3}
+    content["tasks"].append(ceiling)
+    assert verdict(Results(**content))[-1].endswith("on passkey: it can't do the task, whatever the length.")
+    ceiling["low"] = 0.11
+    assert "without any filler" not in " ".join(verdict(Results(**content))).lower()

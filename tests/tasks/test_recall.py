@@ -5,7 +5,9 @@ from collections import Counter
 import pytest
 
 from ctxext.maths.counted import generator
-from ctxext.tasks import passkey, recall
+from ctxext.tasks import recall
+from ctxext.tasks.passkey import Passkey
+from ctxext.tasks.samples import Place
 
 STATED = re.compile(r" The code of (\w+) is (\w+ \w+)\.")
 ASKED = re.compile(r" Recall: the code of (\w+) is (\w+ \w+)\.")
@@ -157,14 +159,14 @@ def test_documents_differ_by_seed_and_number_and_are_the_same_again():
     assert all(text == text.strip() for text in texts)
 
 
-def test_training_and_evaluation_share_no_sample():
+def test_training_and_evaluation_share_no_sample(characters):
     trained = {recall.document(0, index, 120) for index in range(400)}
     trained |= {recall.lesson(generator(0, "lesson", index), 120, words).text for index in range(400)}
     pairs = {pair for text in trained for pair in STATED.findall(f" {text}")}
     assert len(pairs) > 800
-    tested = [passkey.sample(0, 400, 0.5, index, lambda text: [ord(c) for c in text]) for index in range(100)]
-    for sample in tested:
-        text = "".join(map(chr, sample.prompt))
+    task = Passkey(haystack="filler", kind="words")
+    for index in range(100):
+        text = characters.decode(task.sample(Place("passkey", 0, 400, 0.5, index), characters).tokens)
         (fact,) = STATED.findall(text)
         assert fact not in pairs
         assert not any(text in other or other in text for other in trained)

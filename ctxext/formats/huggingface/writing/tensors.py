@@ -14,8 +14,8 @@ from torch import Tensor
 from ctxext.formats.huggingface.reading.weights import HEAD, named
 from ctxext.formats.json_files import write_json
 from ctxext.model.decoder import Decoder
+from ctxext.places import Places
 from ctxext.position.sinusoidal import Sinusoidal
-from ctxext.seams import Places
 
 Tensors = dict[str, Tensor]
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

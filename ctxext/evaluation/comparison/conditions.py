@@ -1,0 +1,112 @@
+"""What runs share, and what they don't, so that a reader doesn't take for the method's what is not."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ctxext.evaluation.comparison.arms import Arm
+from ctxext.evaluation.results import Row
+
+Fact = Callable[[Arm], Any]
+
+
+def data_of(arm: Arm) -> Any:
+    """Return the digest of the data that `arm` is measured on."""
+    return arm.results.run.get("data", {}).get("digest")
+
+
+def tokenizer_of(arm: Arm) -> Any:
+    """Return the digest of the tokenizer of `arm`."""
+    return arm.results.run.get("data", {}).get("tokenizer")
+
+
+def protocol_of(arm: Arm) -> Any:
+    """Return by which definitions `arm` is measured."""
+    return arm.results.protocol
+
+
+FACTS: Mapping[str, Fact] = {
+    "base": lambda arm: arm.results.run.get("base"),
+    "data": data_of,
+    "tokenizer": tokenizer_of,
+    "protocol": protocol_of,
+    "seeds": lambda arm: sorted(arm.seeds),
+    "trained length": lambda arm: arm.results.lengths["trained"],
+    "target": lambda arm: arm.results.lengths["target"],
+    "trained tokens": lambda arm: arm.results.run.get("trained_tokens"),
+    "steps": lambda arm: arm.results.run.get("steps"),
+    "versions": lambda arm: arm.results.run.get("versions"),
+}
+
+
+def same(arms: Sequence[Arm]) -> list[str]:
+    """Return what all `arms` share, in words; what a run doesn't say is not shared."""
+    return [name for name, fact in FACTS.items() if fact(arms[0]) is not None and len(kinds(arms, fact)) == 1]
+
+
+def kinds(arms: Sequence[Arm], fact: Fact) -> list[tuple[Any, list[Arm]]]:
+    """Return each value of `fact`, with those of `arms` that have it."""
+    found: list[tuple[Any, list[Arm]]] = []
+    for arm in arms:
+        value = fact(arm)
+        holders = next((holders for known, holders in found if known == value), None)
+        if holders is None:
+            found.append((value, [arm]))
+        else:
+            holders.append(arm)
+    return found
+
+
+def warnings(arms: Sequence[Arm]) -> list[str]:
+    """Return a sentence for each inequality of `arms` that a difference may come from."""
+    found = {name: kinds(arms, fact) for name, fact in FACTS.items()}
+    differing = {name: values for name, values in found.items() if len(values) > 1}
+    sentences = [told(name, differing[name]) for name in ("trained tokens", "steps", "base") if name in differing]
+    sentences += [
+        f"{name} differs: no difference between {grouped(differing[name])} is computed"
+        for name in ("data", "tokenizer", "protocol")
+        if name in differing
+    ]
+    if "seeds" in differing:
+        sentences.append(f"{told('seeds', differing['seeds'])}; part of a difference may come from the seed")
+    if "versions" in differing:
+        sentences.append(
+            f"made with other versions: {', '.join(changed([value for value, _ in differing['versions']]))}"
+        )
+    if "trained length" in differing:
+        sentences.append(told("trained length", differing["trained length"]))
+    return sentences
+
+
+def told(name: str, values: Sequence[tuple[Any, Sequence[Arm]]]) -> str:
+    """Return the `values` of what is called `name`, and who has which."""
+    said = "; ".join(f"{labels(arms)} {shown(value)}" for value, arms in values)
+    budget = ": the budgets are not equal" if name in ("trained tokens", "steps") else ""
+    return f"{name}: {said}{budget}"
+
+
+def shown(value: Any) -> str:
+    """Return a value of a fact in words."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "unknown" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def labels(arms: Sequence[Arm]) -> str:
+    """Return the labels of `arms`: `A, C`."""
+    return ", ".join(arm.label for arm in arms)
+
+
+def grouped(values: Sequence[tuple[Any, Sequence[Arm]]]) -> str:
+    """Return which arms agree: `A, B and C`."""
+    return " and ".join(labels(arms) for _, arms in values)
+
+
+def changed(versions: Sequence[Row | None]) -> list[str]:
+    """Return the libraries whose versions differ, with these: `torch 2.9.0 or 2.13.0`."""
+    known = [version or {} for version in versions]
+    found = []
+    for library in dict.fromkeys(name for version in known for name in version):
+        values = list(dict.fromkeys(str(version.get(library, "none")) for version in known))
+        if len(values) > 1:
+            found.append(f"{library} {' or '.join(values)}")
+    return found

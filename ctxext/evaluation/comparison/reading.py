@@ -1,0 +1,124 @@
+"""The folders of runs, read: what each measured, how it was composed, and its scores by document and by sample."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ctxext.evaluation.results import Results, Row
+from ctxext.refusal import Refusal, require
+
+RESULTS, CONFIG, FAILURE = "results.json", "config.yaml", "failure.json"
+DOCUMENTS = "documents.jsonl", ("subject", "length", "document", "nll", "counts", "sizes")
+SAMPLES = "samples.jsonl", ("subject", "task", "length", "depth", "index", "seed")
+PREDICTIONS = "predictions.jsonl", ("subject", "application", "group", "length", "index", "scores")
+
+
+@dataclass(frozen=True)
+class Record:
+    """The files of the run in `path`; those lists are empty, and `config`, whose files it doesn't have.
+
+    `config` has its leaves by dotted key. `documents` are there since runs can be compared, `predictions` where an
+    application was measured.
+    """
+
+    path: Path
+    results: Results
+    config: Mapping[str, object]
+    documents: Sequence[Row]
+    samples: Sequence[Row]
+    predictions: Sequence[Row]
+
+
+def read(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
+    """Return the runs in `paths`, each a run's folder or that of a sweep, and a sentence for each that has no results.
+
+    Refuse a path that is neither, and a file that breaks the contract.
+    """
+    records, absent = [], []
+    for path in paths:
+        for folder in folders(path):
+            if (folder / RESULTS).is_file():
+                records.append(read_run(folder))
+            else:
+                absent.append(f"{folder}: no {RESULTS}{failed(folder)}")
+    require(bool(records), f"none of the runs has a {RESULTS}: {'; '.join(absent)}")
+    return records, absent
+
+
+def folders(path: Path) -> list[Path]:
+    """Return `path` if it is a run's folder, or the runs' folders in it, in the order of their numbers."""
+    path = path.parent if path.name == RESULTS else path
+    require(path.is_dir(), f"{path}: no such folder")
+    if any((path / name).is_file() for name in (RESULTS, CONFIG, FAILURE)):
+        return [path]
+    found = [child for child in path.iterdir() if (child / RESULTS).is_file() or (child / CONFIG).is_file()]
+    require(bool(found), f"{path}: neither a run, which has a {RESULTS}, nor a sweep, whose folders are runs")
+    return sorted(found, key=in_order)
+
+
+def in_order(folder: Path) -> tuple[int, str]:
+    """Return the number of a sweep's job, which opens the name of its `folder`, and the name."""
+    number = re.match(r"\d+", folder.name)
+    return int(number[0]) if number else 0, folder.name
+
+
+def failed(folder: Path) -> str:
+    """Return what the run in `folder` left of its failure, as the end of a sentence."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        said = json.loads((folder / FAILURE).read_text(encoding="utf-8"))
+        return f" ({said['status']}{': ' if said['sentence'] else ''}{said['sentence']})"
+    return ""
+
+
+def read_run(folder: Path) -> Record:
+    """Return the record of the run in `folder`."""
+    return Record(
+        path=folder,
+        results=Results.load(folder / RESULTS),
+        config=read_config(folder / CONFIG),
+        documents=list(lines(folder, *DOCUMENTS)),
+        samples=list(lines(folder, *SAMPLES)),
+        predictions=list(lines(folder, *PREDICTIONS)),
+    )
+
+
+def read_config(file: Path) -> dict[str, object]:
+    """Return the leaves of the configuration in `file` by dotted key, none if it isn't there."""
+    if not file.is_file():
+        return {}
+    try:
+        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Refusal(f"{file}: can't be read as YAML ({' '.join(str(error).split())})") from error
+    require(isinstance(plain, dict), f"{file}: must hold keys and values, got {type(plain).__name__}")
+    return dict(leaves(plain, ""))
+
+
+def leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]:
+    """Yield key, after `prefix`, and value of each leaf of `node`; a list is a leaf, and so is an empty mapping."""
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def lines(folder: Path, name: str, keys: Sequence[str]) -> Iterator[Row]:
+    """Yield the lines of the file `name` in `folder`, if it is there; refuse one that isn't an object with `keys`."""
+    file = folder / name
+    if not file.is_file():
+        return
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise Refusal(f"{file}:{number}: not JSON ({error})") from error
+        lacking = [key for key in keys if key not in row] if isinstance(row, dict) else list(keys)
+        require(not lacking, f"{file}:{number}: lacks {', '.join(map(repr, lacking))}")
+        yield row

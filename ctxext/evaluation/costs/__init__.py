@@ -1,0 +1,1 @@
+"""What reading costs: arithmetic, time and memory."""

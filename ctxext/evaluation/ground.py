@@ -1,0 +1,112 @@
+"""What every subject is measured on: the same windows of text and the same samples, whatever reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import blake2b
+
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from ctxext.data.corpus import Corpus
+from ctxext.data.material import CorpusMaterial
+from ctxext.data.sources import Source
+from ctxext.data.tokenizer import byte_lengths
+from ctxext.evaluation.settings import Evaluation
+from ctxext.evaluation.text.language import EndPoint, Windows, choose_windows, longest, no_windows
+from ctxext.maths.fingerprint import fingerprint
+from ctxext.refusal import require
+from ctxext.tasks.samples import Material, Place, Sample
+
+Samples = dict[str, dict[int, list[Sample]]]
+"""The samples of each task, by length."""
+
+
+@dataclass(frozen=True)
+class KeyTokens:
+    """Which of the scored tokens of each document are key tokens, `chosen` [N, k], in the eyes of `evaluator`."""
+
+    evaluator: str
+    chosen: Tensor
+
+
+@dataclass(frozen=True)
+class Ground:
+    """`windows` of held-out text of `corpus`, and `samples` of the tasks; `source` says what its pairs are.
+
+    `keys` are the key tokens of LongPPL, or why there are none.
+    """
+
+    settings: Evaluation
+    trained_length: int
+    windows: Windows
+    samples: Samples
+    corpus: Corpus
+    tokenizer: Tokenizer
+    source: Source
+    keys: KeyTokens | str = "no evaluator has chosen key tokens"
+
+    @cached_property
+    def text_digest(self) -> str:
+        """A hash of the windows."""
+        windows = self.windows
+        tensors = {"tokens": windows.tokens, "targets": windows.targets, "bytes": windows.sizes}
+        return fingerprint(tensors, self.trained_length)
+
+    @property
+    def unscored(self) -> str:
+        """Why no text is scored by length, or nothing."""
+        if self.windows.names:
+            return ""
+        return (
+            f"no document held out has the {self.settings.lengths[-1]} tokens of the longest evaluation.lengths, and "
+            f"the longest has {longest(self.corpus)}; pairs are scored whole, as an application"
+        )
+
+
+def common_ground(
+    settings: Evaluation,
+    trained_length: int,
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    source: Source,
+    end_point: EndPoint,
+) -> Ground:
+    """Return the ground on `corpus`, each window ending where `end_point` says; refuse lengths that no document has.
+
+    Where `source` has an application, which pairs of any length are for, there may be no windows instead.
+    """
+    require(
+        settings.truncated_stride <= trained_length,
+        f"evaluation.truncated_stride must be at most base.trained_length={trained_length}, the tokens of a pass, got "
+        f"{settings.truncated_stride}",
+    )
+    sizes, key = byte_lengths(tokenizer), "evaluation.lengths"
+    most = settings.lengths[-1]
+    if source.application and longest(corpus) < most:
+        windows = no_windows(most)
+    else:
+        windows = choose_windows(corpus, most, settings.documents, sizes, end_point, key)
+    material = CorpusMaterial(corpus, tokenizer)
+    samples = {task: dict(samples_of(task, settings, material)) for task in settings.tasks}
+    return Ground(settings, trained_length, windows, samples, corpus, tokenizer, source)
+
+
+def samples_of(task: str, settings: Evaluation, material: Material) -> Iterator[tuple[int, list[Sample]]]:
+    """Yield each length and its samples of `task`, spread over the depths; the first length, 0, has no filler."""
+    for length in (0, *settings.lengths):
+        yield length, [settings.parameters.sample(place, material) for place in places(task, length, settings)]
+
+
+def places(task: str, length: int, settings: Evaluation) -> Iterator[Place]:
+    """Yield the places of the samples of `task` at `length`; the depths count where the task plants by depth."""
+    depths = settings.depths if settings.parameters.task(task).is_by_depth and length else [0.0]
+    for index in range(settings.samples):
+        yield Place(task, 0, length, depths[index % len(depths)], index // len(depths))
+
+
+def digest_of(sample: Sample) -> str:
+    """Return a short hash of all of `sample`."""
+    return blake2b(repr(sample).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,56 @@
+"""One fixed passage of each text, read at rising absolute positions behind neutral filler.
+
+Shapes: N documents, P tokens of the passage, k scored tokens at its end.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ctxext.data.material import CorpusMaterial
+from ctxext.evaluation.ground import Ground
+from ctxext.evaluation.ledger import Ledger
+from ctxext.evaluation.reader import Reader, TruncatedReader
+from ctxext.evaluation.results import Row
+from ctxext.maths.counted import generator
+from ctxext.maths.intervals import ratio_bootstrap
+from ctxext.tasks import recall
+
+
+def filler_of(ground: Ground) -> Tensor:
+    """Return the tokens of filler sentences that stand before the passage at the longest length, the last one whole."""
+    lengths, draw = ground.settings.lengths, generator(0, "filler of shift", 0)
+    encode, tokens = CorpusMaterial(ground.corpus, ground.tokenizer).encode, list[int]()
+    room = lengths[-1] - lengths[0]
+    while len(tokens) < room:
+        tokens = encode(recall.filler(draw)) + tokens
+    return torch.tensor(tokens[len(tokens) - room :], dtype=torch.long)
+
+
+def shift_obstacle(reader: Reader, ground: Ground) -> str:
+    """Return why no passage is shifted for `reader`, or nothing if it is."""
+    return "it reads every token from position 0 on" if isinstance(reader, TruncatedReader) else ""
+
+
+def shift(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> Row:
+    """Return the mean nll of the last k tokens of the passages, the last `lengths[0]` tokens of a text of `length`."""
+    settings, windows = ground.settings, ground.windows
+    scored, size = settings.scored_tokens, settings.lengths[0]
+    filler = filler_of(ground)[-(length - size) :] if length > size else torch.empty(0, dtype=torch.long)
+    counted = windows.targets[:, -scored:].double()
+
+    def score(run: range) -> list[float]:
+        rows = slice(run.start, run.stop)
+        texts = torch.cat((filler.expand(len(run), -1), windows.last(size)[rows]), dim=1)
+        nll, _ = reader.score(texts, scored)
+        sums: list[float] = (nll.double() * counted[rows]).sum(dim=1).tolist()
+        return sums
+
+    keys = [f"shift {ground.text_digest} {size} {length} {scored} {n}" for n in range(len(windows.names))]
+    nll = np.array(ledger.through(keys, score, reader.rows(length, scored)))
+    counts = counted.sum(dim=1).numpy()
+    low, high = ratio_bootstrap(nll, counts)
+    value = float(nll.sum() / counts.sum())
+    return {"value": value, "low": low, "high": high, "n": int(counts.sum()), "position": length - size}

@@ -1,0 +1,53 @@
+"""The memory that the process or a device takes: now, at its peak, and at its peak from now on."""
+
+import ctypes
+import resource
+import sys
+from pathlib import Path
+
+import torch
+
+PAGES, STATUS, PEAKS = Path("/proc/self/statm"), Path("/proc/self/status"), Path("/proc/self/clear_refs")
+"""Linux tells the peak of the process itself there; what getrusage tells is never below the peak of its parent."""
+FORGET_PEAK = "5"
+"""What PEAKS takes to let the peak begin anew."""
+
+
+def held(device: torch.device) -> int:
+    """Return the bytes that tensors take on `device`, or that the whole process takes if it is a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device)
+    if PAGES.is_file():
+        return int(PAGES.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+    return peak(device)
+
+
+def peak(device: torch.device) -> int:
+    """Return the most bytes that were taken on `device`, or by the whole process if it is a CPU.
+
+    Since the process began, or since `forget_peak`.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if STATUS.is_file():
+        return 1024 * int(STATUS.read_text(encoding="ascii").partition("VmHWM:")[2].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def forget_peak(device: torch.device) -> bool:
+    """Let the peak on `device` begin anew at what is held now; return whether this system can.
+
+    What was freed goes back to the system first, as far as its allocator lets it.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+        return True
+    malloc = ctypes.CDLL(None)
+    if hasattr(malloc, "malloc_trim"):
+        malloc.malloc_trim(0)
+    try:
+        PEAKS.write_text(FORGET_PEAK, encoding="ascii")
+    except OSError:
+        return False
+    return peak(device) <= held(device) * 1.05  # where nothing happens when it is written

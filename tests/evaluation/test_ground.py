@@ -1,0 +1,67 @@
+"""What every subject is measured on: the same for every run."""
+
+from collections.abc import Callable
+
+import pytest
+from tokenizers import Tokenizer
+
+from ctxext.data.corpus import Corpus
+from ctxext.data.material import CorpusMaterial
+from ctxext.evaluation.ground import Ground, digest_of, samples_of
+from ctxext.evaluation.settings import Evaluation
+from ctxext.refusal import Refusal
+from ctxext.tasks.samples import Asked
+
+
+def test_the_ground_is_the_same_for_every_run_and_has_no_samples_without_the_task(
+    settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer, make_ground: Callable[..., Ground]
+) -> None:
+    bare = make_ground(settings, 64, corpus, tokenizer)
+    settings.tasks, settings.lengths = ["passkey"], [48, 96]
+    ground, again = (make_ground(settings, 64, corpus, tokenizer) for _ in range(2))
+
+    assert again.windows.tokens.tolist() == ground.windows.tokens.tolist() == bare.windows.tokens.tolist()
+    assert again.text_digest == ground.text_digest
+    assert again.samples == ground.samples
+    assert list(ground.samples["passkey"]) == [0, 48, 96]
+    assert bare.samples == {}
+
+
+def test_samples_are_spread_over_the_depths_and_fill_their_length(
+    make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    settings = make_settings(samples=7, depths=[0.0, 0.5, 1.0], lengths=[96])
+    bare, samples = dict(samples_of("passkey", settings, CorpusMaterial(corpus, tokenizer))).values()
+
+    assert [(sample.place.depth, sample.place.index) for sample in samples] == [
+        *((0.0, 0), (0.5, 0), (1.0, 0), (0.0, 1), (0.5, 1), (1.0, 1)),
+        (0.0, 2),
+    ]
+    assert [(sample.place.depth, sample.place.index) for sample in bare] == [(0.0, index) for index in range(7)]
+    assert len({tuple(sample.tokens) for sample in samples}) == 7
+    for sample in samples:
+        assert isinstance(sample, Asked)
+        (question,) = sample.questions
+        assert len(sample.tokens) + len(question.tokens) + max(map(len, question.answers)) == 96
+
+
+def test_every_sample_has_a_digest_of_its_own(
+    make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    settings = make_settings(samples=5, lengths=[48, 96])
+    samples = [one for _, some in samples_of("passkey", settings, CorpusMaterial(corpus, tokenizer)) for one in some]
+
+    assert len({digest_of(sample) for sample in samples}) == 15
+    before = digest_of(samples[7])
+    samples[7].tokens[3] += 1
+    assert digest_of(samples[7]) != before
+
+
+def test_a_stride_beyond_what_a_pass_reads_is_refused(
+    settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer, make_ground: Callable[..., Ground]
+) -> None:
+    settings.truncated_stride = 9
+
+    with pytest.raises(Refusal, match=r"evaluation\.truncated_stride must be at most base\.trained_length=8,"):
+        make_ground(settings, 8, corpus, tokenizer)
+    assert make_ground(settings, 9, corpus, tokenizer).trained_length == 9
