@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 PAGE = Path(__file__).parents[1] / "docs" / "study.md"
+PICTURES = PAGE.parent / "study"
+KEPT = PICTURES / "comparison.json"
 START, STOP = "<!-- tables: written by scripts/study.py -->\n", "<!-- end of tables -->\n"
 LENGTHS = [128, 256, 512, 1024, 2048]
 COMMON = [
@@ -71,22 +73,50 @@ def write(compared: dict[str, Any], folder: Path) -> None:
     """Rewrite what stands between the two marks of the page, and the two pictures beside it."""
     tables = {table["measure"]: table for table in compared["tables"] if table["measure"] in TITLES}
     names = {run["label"]: name_of(run) for run in compared["runs"]}
-    seconds = sum(json.loads((folder / name / "seconds.json").read_text()) for name in SWEEPS)
-    parts = [f"All runs together took {seconds / 60:.0f} minutes."]
+    minutes = {name: json.loads((folder / name / "seconds.json").read_text()) / 60 for name in SWEEPS}
+    told = ", ".join(f"{name} {time:.0f}" for name, time in minutes.items())
+    parts = [f"Minutes of each sweep, two at a time with one thread each: {told}."]
     for measure, title in TITLES.items():
         parts += [f"**{title}**", as_markdown(tables[measure], names), f"![{title}](study/{measure}.png)"]
-        draw(tables[measure], names, title).savefig(PAGE.parent / "study" / f"{measure}.png")
+        drawn = against_truncated(tables[measure], compared, names) if measure == "nll" else tables[measure]
+        draw(drawn, names, title).savefig(PICTURES / f"{measure}.png")
     parts.append(f"In the words of `ctxext compare`: {compared['verdict']}")
+    KEPT.write_text(json.dumps(without_paths(compared), indent=1) + "\n", encoding="utf-8")
     before, rest = PAGE.read_text(encoding="utf-8").split(START)
     after = rest.split(STOP)[1]
     tables_and_words = "\n\n".join(parts)
     PAGE.write_text(f"{before}{START}\n{tables_and_words}\n\n{STOP}{after}", encoding="utf-8")
 
 
+def without_paths(compared: dict[str, Any]) -> dict[str, Any]:
+    """Return the comparison without the folders in which its runs lay."""
+    runs = [{key: value for key, value in run.items() if key not in ("path", "paths")} for run in compared["runs"]]
+    return compared | {"runs": runs}
+
+
 def name_of(run: dict[str, Any]) -> str:
     """Return what a run is called in the study: its method, and whether it was trained."""
     how = f"{len(run['seeds'])} seeds" if run["steps"] else "untrained"
     return f"{run['name']}, {how}"
+
+
+def against_truncated(table: dict[str, Any], compared: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    """Return the nll `table` as differences from `truncated`, which are paired: documents differ more than methods."""
+    control = chosen(table, names)["truncated"]
+    paired = {
+        (row["first"], row["first_subject"], str(row["length"])): row
+        for row in compared["differences"]
+        if row["measure"] == "nll" and row["second_subject"] == "truncated"
+    }
+    rows = []
+    for row in table["rows"]:
+        values = {}
+        for length, value in row["values"].items():
+            found = paired.get((row["run"], row["subject"], length), {})
+            bounds = {key: found[key] for key in ("low", "high") if key in found}
+            values[length] = {"value": value["value"] - control[length]["value"]} | bounds
+        rows.append(row | {"values": values})
+    return table | {"rows": rows}
 
 
 def chosen(table: dict[str, Any], names: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -138,7 +168,8 @@ def draw(table: dict[str, Any], names: dict[str, str], title: str) -> Any:
         axis.set_yticks([-place for place in range(len(found))], list(found))
         axis.grid(axis="x", color="#dddddd", linewidth=0.6)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{title}. Black: controls; blue: trained; orange: untrained", fontsize=10)
+    what = "NLL above that of truncated, paired over documents" if table["measure"] == "nll" else title
+    figure.suptitle(f"{what}. Black: controls; blue: trained; orange: untrained", fontsize=10)
     figure.tight_layout()
     return figure
 

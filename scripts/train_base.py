@@ -1,29 +1,35 @@
 """Train the shipped base: a small decoder that reads 256 tokens, on addresses and on lessons in look-up.
 
-    python scripts/train_base.py WORK_FOLDER
+    python scripts/train_base.py WORK_FOLDER            # at the end the base stands in ctxext/bases/tiny
+    python scripts/train_base.py WORK_FOLDER FOLDER     # or in FOLDER
 
-The same command goes on where it was stopped. At the end the base stands in ctxext/bases/tiny, with a card of what was
-measured.
+The same command goes on where it was stopped. A card beside the base tells what was measured.
 """
 
-import json
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 from ctxext.attention.softmax import Softmax
+from ctxext.commands.measuring import measured
+from ctxext.config.folders import option_file
+from ctxext.config.lengths import register
 from ctxext.data.prepare import Prepared, prepare
 from ctxext.data.rows import Rows
 from ctxext.data.sources import Sotu
-from ctxext.evaluation.measure import Measurement, common_ground, measure
-from ctxext.evaluation.reader import WholeReader
+from ctxext.evaluation.ground import common_ground
+from ctxext.evaluation.measure import Measurement
 from ctxext.evaluation.settings import Evaluation
 from ctxext.evaluation.text.language import drawn_end
+from ctxext.formats.companions import plain_companions
 from ctxext.formats.huggingface.writing.folder import write
+from ctxext.formats.json_files import read_json, write_json
 from ctxext.mask.document import IntraDocument
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.position.rope import Rope
@@ -47,48 +53,42 @@ GEOMETRY = DecoderGeometry(
     rms_norm_eps=1e-5,
     attention_bias=True,
 )
-SETTINGS = Trainer(
-    steps=2200,
-    batch_tokens=4096,
-    accumulate=1,
-    learning_rate=2e-3,
-    final_learning_rate_share=0.02,
-    warmup_steps=100,
-    weight_decay=0.05,
-    beta1=0.9,
-    beta2=0.95,
-    max_grad_norm=1.0,
-    save_every=200,
-    keep=2,
-    resume="auto",
-    precision="bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32",
-    compile=False,
-)
-EVALUATION = Evaluation(
-    lengths=[128, 256, 512, 1024],
-    scored_tokens=64,
-    documents=60,
-    subjects=["base"],
-    tasks=["passkey"],
-    depths=[0.0, 0.25, 0.5, 0.75, 1.0],
-    samples=100,
-    every=0,
-    batch_tokens=8192,
-    truncated_stride=1,
-)
+TRAINER = {
+    "steps": 2200,
+    "batch_tokens": 4096,
+    "learning_rate": 2e-3,
+    "final_learning_rate_share": 0.02,
+    "warmup_steps": 100,
+    "weight_decay": 0.05,
+    "save_every": 200,
+    "precision": "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32",
+}
+EVALUATION = {
+    "lengths": [128, 256, 512, 1024],
+    "scored_tokens": 64,
+    "subjects": ["base"],
+    "tasks": ["passkey"],
+    "samples": 100,
+    "repeats": 0,
+}
 
 
 @dataclass(frozen=True)
 class Account:
-    """What the card tells: the tokens seen, and the measurement of the finished base."""
+    """What the card tells: how it was trained, and the measurement of the finished base."""
 
-    tokens: int
+    trainer: Trainer
     measurement: Measurement
+
+    def card(self) -> str:
+        """Return the card."""
+        tokens = self.trainer.steps * self.trainer.batch_tokens
+        return CARD.format(tokens=tokens, lessons=RECALL_SHARE, table=self.table(), **vars(self.trainer))
 
     def table(self) -> str:
         """Return nll and passkey accuracy by length as Markdown."""
         lines = ["| length | nll | bits per byte | passkey, rank 0 of 10 |", "| --- | --- | --- | --- |"]
-        totals = {row["length"]: row for row in self.measurement.task_rows() if row["depth"] == "all"}
+        totals = {row["length"]: row for row in self.measurement.tasks if row["depth"] == "all"}
         for length, scored in self.measurement.scored.items():
             row, task = scored.row("base", length), totals[length]
             passkey = f"{task['value']:.2f} ({task['low']:.2f} to {task['high']:.2f}, n {task['n']})"
@@ -96,30 +96,38 @@ class Account:
         return "\n".join(lines)
 
 
-def main() -> None:
-    """Train in the folder named on the command line, measure, and put the base in its place."""
-    work = Path(sys.argv[1])
+def main(work: Path, folder: Path = BASE) -> None:
+    """Train in the folder `work`, measure, and put the base into `folder`."""
+    trainer, evaluation = settings("trainer", Trainer, TRAINER), settings("evaluation", Evaluation, EVALUATION)
     with Journal(work, "base") as journal:
-        data = prepare(
-            Sotu(validation_share=0.04, test_share=0.1), None, GEOMETRY.vocab_size, work / "cache", journal.watch
-        )
-        network = train(work, data, journal)
-        ground = common_ground(EVALUATION, TRAINED_LENGTH, data.test, data.tokenizer, drawn_end)
-        measurement = measure("base", WholeReader(network, EVALUATION.batch_tokens), ground, journal.watch)
-        account = Account(SETTINGS.steps * SETTINGS.batch_tokens, measurement)
-        ship(network, data, account)
+        source = Sotu(validation_share=0.04, test_share=0.1)
+        data = prepare(source, None, GEOMETRY.vocab_size, work / "cache", journal.watch)
+        network = train(work, data, trainer, journal)
+        ground = common_ground(evaluation, TRAINED_LENGTH, data.test, data.tokenizer, source, drawn_end)
+        account = Account(trainer, measured("base", network, ground, work / "cache", journal, lambda: None))
+        shutil.rmtree(work / "base", ignore_errors=True)
+        ship(network, data, account, work / "base")
+        shutil.copytree(work / "base", folder, dirs_exist_ok=True)
         journal.say(account.table())
 
 
-def train(work: Path, data: Prepared, journal: Journal) -> Any:
-    """Return the network trained on `data`, from the newest checkpoint in `work` on."""
+def settings(group: str, schema: type, own: dict[str, Any]) -> Any:
+    """Return the settings in the default option file of `group`, which `schema` types, with the script's `own`."""
+    register()
+    chosen = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.load(option_file(group, "default")), own)
+    lengths = {"context_length": TRAINED_LENGTH, "base": {"trained_length": TRAINED_LENGTH}}
+    return OmegaConf.to_object(OmegaConf.create(lengths | {group: chosen})[group])
+
+
+def train(work: Path, data: Prepared, trainer: Trainer, journal: Journal) -> Any:
+    """Return the network trained on `data` as `trainer` says, from the newest checkpoint in `work` on."""
     torch.manual_seed(0)
     network = GEOMETRY.build(Rope(10000.0), IntraDocument(), Softmax())
     rows = Rows(data.train, data.tokenizer, TRAINED_LENGTH, RECALL_SHARE, seed=0)
-    course = Course(rows, SETTINGS, work / "checkpoints", {"steps": SETTINGS.steps, "data": data.digest})
+    course = Course(rows, trainer, work / "checkpoints", {"steps": trainer.steps, "data": data.digest})
     progress, optimiser = resume(network, course, journal.say)
     journal.truncate(progress.step)
-    with journal.steps(progress.step + 1, SETTINGS.steps) as line, listening() as stop:
+    with journal.steps(progress.step + 1, trainer.steps) as line, listening() as stop:
 
         def log(row: dict[str, Any]) -> None:
             journal.log_step(row)
@@ -131,18 +139,14 @@ def train(work: Path, data: Prepared, journal: Journal) -> Any:
     return network.eval()
 
 
-def ship(network: Any, data: Prepared, account: Account) -> None:
-    """Write `network` into the package in half precision, which changes nothing that the card's table shows."""
-    write(BASE, network, data.tokenizer, TRAINED_LENGTH)
-    weights = BASE / "model.safetensors"
+def ship(network: Any, data: Prepared, account: Account, folder: Path) -> None:
+    """Write `network` into the new `folder` in half precision, which changes nothing that the card's table shows."""
+    write(folder, network, data.tokenizer, plain_companions(data.tokenizer), TRAINED_LENGTH)
+    weights = folder / "model.safetensors"
     save_file({name: tensor.half() for name, tensor in load_file(weights).items()}, weights, metadata={"format": "pt"})
-    config = json.loads((BASE / "config.json").read_text(encoding="utf-8"))
-    config |= {"dtype": "float16", "torch_dtype": "float16"}
-    (BASE / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    (BASE / "README.md").write_text(
-        CARD.format(tokens=account.tokens, lessons=RECALL_SHARE, table=account.table(), **vars(SETTINGS)),
-        encoding="utf-8",
-    )
+    config = read_json(folder / "config.json") | {"dtype": "float16", "torch_dtype": "float16"}
+    write_json(folder / "config.json", config)
+    (folder / "README.md").write_text(account.card(), encoding="utf-8")
 
 
 CARD = """---
@@ -173,4 +177,4 @@ a length:
 
 
 if __name__ == "__main__":
-    main()
+    main(*map(Path, sys.argv[1:]))

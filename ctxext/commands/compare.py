@@ -12,19 +12,21 @@ from typing import Any, NamedTuple, NoReturn
 from ctxext.evaluation.comparison import gates
 from ctxext.evaluation.comparison.assembly import compared
 from ctxext.evaluation.comparison.reading import read
-from ctxext.refusal import Refusal, require
+from ctxext.refusal import Refusal, nearest, require
 
 HEADLINES = ("perplexity", "bits_per_byte")
 """Measures that the end of a sweep leaves to the whole comparison, since nll says the same."""
 CONSOLE = "-"
+FLAGS = ("--json", "--markdown", "--html", "--fail-on")
 
 
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are refusals."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuse what was typed."""
-        raise Refusal(message)
+        """Refuse what was typed, with the flag that may have been meant."""
+        unknown = next((word.partition("=")[0] for word in message.split() if word.startswith("--")), "")
+        raise Refusal(message + (nearest(unknown, FLAGS) if unknown not in FLAGS else ""))
 
 
 class Wish(NamedTuple):
@@ -70,6 +72,9 @@ def compare(words: Sequence[str], say: Callable[[str], Any], remark: Callable[[s
     show(comparison, wish, say, remark)
     for sentence in broken:
         remark(f"ctxext: --fail-on {sentence}")
+    for gate in wish.gates:
+        if not any(sentence.startswith(f"{gate.text}: ") for sentence in broken):
+            remark(f"ctxext: --fail-on {gate.text}: passed")
     return 1 if broken else 0
 
 

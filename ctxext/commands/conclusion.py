@@ -40,7 +40,7 @@ def conclude(run: Run, command: str, findings: Findings, network: Any, journal: 
     results = Results(
         run=facts(run, command, findings.data),
         lengths={"trained": run.base.trained_length, "target": run.context_length, "evaluated": run.evaluation.lengths},
-        protocol=protocol(findings.ground),
+        protocol=protocol(findings.ground) | findings.remarks,
         by_length=sections.by_length,
         by_position=sections.by_position,
         tasks=sections.tasks,

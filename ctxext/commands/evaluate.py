@@ -1,31 +1,42 @@
 """`ctxext eval`: a finished run on a whole dataset, through its own composition or another, without training."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ctxext.commands.conclusion import conclude
 from ctxext.commands.foundation import base_members, device_of, read_base
+from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.commands.saved_network import saved_network
 from ctxext.config.legality import notes
+from ctxext.config.saved import read_config
 from ctxext.config.schema import Run
 from ctxext.data.prepare import prepare
+from ctxext.data.sources import Source
 from ctxext.evaluation.applications.applied import check_scorer
+from ctxext.evaluation.protocol import chosen
+from ctxext.evaluation.results import TRAINED_ON
 from ctxext.evaluation.text.language import last_end
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.table import ledger_table
+from ctxext.training.lock import lock
+from ctxext.training.signals import listening
 
 
 def evaluate(run: Run, folder: Path) -> None:
-    """Score a network on every long enough document of the dataset of `run`, up to the last token of each.
+    """Score a network on documents of the whole dataset of `run`, those long enough, up to the last token of each.
+
+    There are at most evaluation.documents of them, drawn once for all runs.
 
     The run in `run.run` is the subject `extended`; without one, the base is read through position, mask and attention
     of `run` as `zero_shot`. Beside either stand `base` and `truncated`.
     """
     check_scorer(run.dataset.application)
     run = replace(run, export=replace(run.export, format=[]))
-    with Journal(folder, run.name) as journal:
+    with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
+        leave = partial(leave_if_asked, stop, journal, "eval")
         for note in notes(run):
             journal.say(note)
         network, tokenizer, _ = saved_network(run, journal)
@@ -34,9 +45,14 @@ def evaluate(run: Run, folder: Path) -> None:
         journal.table(ledger_table(data.ledger))
         ground = ground_of(run, data, last_end)
         subjects = subjects_of(run, network)
-        findings = Findings(data, marked(ground, subjects.get("base"), Path(run.cache)), reasons(run, subjects))
+        remarks = trained_on(run)
+        for sentence in [*chosen(ground).values(), *remarks.values()]:
+            journal.say(f"eval   {sentence}")
+        leave()
+        ground = marked(ground, subjects.get("base"), Path(run.cache), journal, leave)
+        findings = Findings(data, ground, reasons(run, subjects), remarks)
         for subject, reading in subjects.items():
-            findings.add(subject, reading, Path(run.cache), journal)
+            findings.add(subject, reading, Path(run.cache), journal, leave)
         conclude(run, "eval", findings, network, journal)
 
 
@@ -47,6 +63,18 @@ def subjects_of(run: Run, network: Any) -> dict[str, Any]:
         return controls(base) | ({"zero_shot": network} if members(base) != members(network) else {})
     base = controls(read_base(run).to(device_of(run))) if run.base.path else {}
     return base | {"extended": network}
+
+
+def trained_on(run: Run) -> dict[str, str]:
+    """Return for the protocol that the earlier run which `run` names was trained on some of the documents, if so."""
+    if not run.run or (run.base.path and not run.trainer.steps):
+        return {}
+    trained = read_config(Path(run.run)).get("dataset", {})
+    own = {field.name for field in fields(run.dataset)} - {field.name for field in fields(Source)}
+    is_same = trained.get("_target_") == f"{type(run.dataset).__module__}.{type(run.dataset).__qualname__}"
+    if not is_same or any(trained.get(name) != getattr(run.dataset, name) for name in own):
+        return {}
+    return {TRAINED_ON: f"{run.run} was trained on this dataset: its training documents are among those scored"}
 
 
 def controls(base: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from ctxext.commands.footprint import forecast_of, foretold, reached
-from ctxext.commands.probing import make_probe
+from ctxext.commands.probing import make_probe, shortfall
 from ctxext.config.schema import Run
 from ctxext.data.lessons import RECALL, Lessons
 from ctxext.data.prepare import Prepared
@@ -47,11 +47,13 @@ def identity_of(run: Run, data: Prepared) -> dict[str, Any]:
     }
     lengths = {"context_length": run.context_length, "seed": run.seed, "dataset.recall_share": run.dataset.recall_share}
     lessons = {} if lessons_of(run) == Lessons() else {"dataset.lessons": repr(lessons_of(run))}
+    pairs = {} if data.train.targets is None else {"rows": "whole pairs"}  # once they were cut anywhere
     return {
         **members,
         **trainer,
         **lengths,
         **lessons,
+        **pairs,
         "data": data.digest,
         "tokenizer": fingerprint({}, data.tokenizer.to_str()),
     }
@@ -111,6 +113,11 @@ def planned(network: Any, run: Run, rows: Rows) -> str:
     return f"at {rows.length} tokens, {settings}{lessons}{drawn}{trained_share(network, run)}"
 
 
+def told_of(rows: Rows) -> str:
+    """Return what becomes of pairs that no row holds whole, or nothing."""
+    return rows.packing.told if rows.is_paired and rows.recall_share < 1 else ""
+
+
 def merged(network: Any, run: Run, journal: Journal) -> None:
     """Merge the adapter of `run`, if it has one, into `network`, and say how exactly."""
     if run.trainer.adapter != WITHOUT:
@@ -130,6 +137,9 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
     probe = make_probe(network, run, data)
     if progress.step < run.trainer.steps:
         journal.say(f"train  {planned(network, run, rows)}")
+        for note in (told_of(rows), shortfall(run, data)):
+            if note:
+                journal.say(note)
         with memory.spared(run.trainer):
             forecast, before = forecast_of(network, run, rows), peak(network.unembedding[0].device)
             journal.say(f"memory {foretold(forecast)}")

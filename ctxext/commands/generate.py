@@ -13,6 +13,7 @@ from ctxext.commands.sweep import verdict
 from ctxext.config.legality import notes
 from ctxext.config.rules.generation import unheeded
 from ctxext.config.schema import Run
+from ctxext.data.tokenizer import beginning
 from ctxext.formats.json_files import write_json
 from ctxext.generation.chat import chat_tokens
 from ctxext.generation.decoding import Continuation, limit_of
@@ -77,9 +78,9 @@ def from_stdin() -> str:
 
 
 def encoded(text: str, run: Run, saved: Saved) -> list[int]:
-    """Return the tokens of the prompt `text`, in which nothing is a control token but what the tokenizer adds."""
+    """Return the tokens of the prompt `text`, of which none is a control token but those that begin every text."""
     if not run.chat:
-        ids: list[int] = saved.tokenizer.encode(text).ids
+        ids = [*beginning(saved.tokenizer), *saved.tokenizer.encode(text, add_special_tokens=False).ids]
         require(len(ids) > 0, f"prompt={text!r}: the tokenizer makes no token of it")
         return ids
     settings = saved.companions.tokenizer_config

@@ -28,7 +28,7 @@ from ctxext.config.adoption import adopted, adopted_anew
 from ctxext.config.folders import CONFIG_DIR
 from ctxext.config.mistakes import sentence
 from ctxext.config.record import FILE, write_config
-from ctxext.config.saved import saved_run
+from ctxext.config.saved import saved_run, value_of_run
 from ctxext.config.schema import Run
 from ctxext.formats.bases import GGUF
 from ctxext.refusal import Refusal, require
@@ -105,6 +105,7 @@ current: list[Errand] = []
 def run(errand: Errand) -> None:
     """Let Hydra compose the jobs of the command line, and carry out `errand` for each; raise early refusals."""
     lengths.register()
+    OmegaConf.register_new_resolver("of_run", value_of_run, replace=True)
     ConfigStore.instance().store("schema", Run)
     current.append(errand)
     try:
@@ -136,7 +137,8 @@ class Preflight(Callback):
             jobs = list(combinations(typed, config.hydra.sweeper.params or {}))
         current[-1].planned = len(jobs)
         for overrides in jobs:
-            with refusing_at_once(f"{' '.join(overrides)}: ", overrides):
+            own = [word for word in overrides if not all(word in others for others in jobs)]
+            with refusing_at_once(f" (job {' '.join(own)})" if own else "", overrides):
                 check(compose(config_name, overrides), overrides)
 
 
@@ -218,13 +220,13 @@ def as_typed(overrides: Any) -> list[str]:
 
 @contextmanager
 def refusing_at_once(where: str, words: Sequence[str]) -> Iterator[None]:
-    """End the program with the sentence of what is raised over `words`, which `where` opens.
+    """End the program with the sentence of what is raised over `words`, which `where` closes.
 
     Hydra turns what a callback raises into a warning, unless it ends the program.
     """
     try:
         yield
     except Exception as error:
-        refusal = Refusal(where + sentence(error, words))
+        refusal = Refusal(sentence(error, words) + where)
         refusal.__cause__ = error
         raise SystemExit(2) from refusal

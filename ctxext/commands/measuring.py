@@ -3,39 +3,81 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
 from ctxext.evaluation.ground import Ground, common_ground
 from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
 from ctxext.evaluation.measure import Measurement, measure
+from ctxext.evaluation.pace import Pace
 from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
 from ctxext.evaluation.settings import SUBJECTS
 from ctxext.evaluation.text.language import EndPoint
 from ctxext.evaluation.text.longppl import key_tokens
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.reporting.journal import Journal
+from ctxext.reporting.progress import MeasureLine
 
-VERSION = 3
-"""Raised when a definition of evaluation changes, so that no measurement by an older one is taken."""
+COMPUTING = ("maths", "kernels", "position", "mask", "attention", "tasks", "model", "data", "evaluation")
+"""The packages whose code scores depend on."""
+
+
+Leave = Callable[[], None]
+"""What ends the program if it was asked to end; else it does nothing."""
+
+
+@dataclass(frozen=True)
+class Shown(Pace):
+    """A pace that `line` shows, and at which the program may `leave`."""
+
+    line: MeasureLine
+    leave: Leave
+
+    def begin(self, what: str) -> None:
+        """Show `what` from now on."""
+        self.line.begin(what)
+
+    def count(self, done: int, total: int) -> None:
+        """Show `done` of `total`."""
+        self.line.count(done, total)
+
+    def tick(self) -> None:
+        """Show how far it is, and leave if that was asked for."""
+        self.line.tick()
+        self.leave()
+
+    def end(self, found: str) -> None:
+        """Show what was `found`."""
+        self.line.end(found)
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run measured on `data` and `ground`: each subject's measurement, and `reasons` why a subject has none."""
+    """What a run measured on `data` and `ground`: each subject's measurement, and `reasons` why a subject has none.
+
+    `remarks` go into the protocol.
+    """
 
     data: Prepared
     ground: Ground
     reasons: dict[str, str]
+    remarks: dict[str, str] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
 
-    def add(self, subject: str, network: Any, cache: Path, journal: Journal) -> None:
-        """Measure `subject`, which reads through `network`, unless evaluation.subjects leaves it out."""
+    def add(self, subject: str, network: Any, cache: Path, journal: Journal, leave: Leave) -> None:
+        """Measure `subject`, which reads through `network`, unless evaluation.subjects leaves it out.
+
+        `leave` is called between batches, whose scores are kept.
+        """
         if subject in self.ground.settings.subjects:
-            self.measurements.append(measured(subject, network, self.ground, cache, journal))
+            self.measurements.append(measured(subject, network, self.ground, cache, journal, leave))
 
     @property
     def absent(self) -> dict[str, str]:
@@ -54,7 +96,7 @@ def ground_of(run: Run, data: Prepared, end_point: EndPoint) -> Ground:
     return common_ground(run.evaluation, length, data.test, data.tokenizer, run.dataset, end_point)
 
 
-def marked(ground: Ground, base: Any, cache: Path) -> Ground:
+def marked(ground: Ground, base: Any, cache: Path, journal: Journal, leave: Leave) -> Ground:
     """Return `ground` with the key tokens of LongPPL in the eyes of the untouched `base`, if that is asked for.
 
     Its scores are kept in `cache`; a `base` of None is not at hand.
@@ -63,12 +105,14 @@ def marked(ground: Ground, base: Any, cache: Path) -> Ground:
         return ground
     if base is None:
         return replace(ground, keys="its evaluator, the base of the run, is not at hand")
-    ledger = Ledger(cache / "measured" / f"{digest_of(base, reader_of('base', base, ground))}.jsonl")
-    try:
-        name = f"the base, weights {fingerprint(base.state_dict())[:8]}"
-        return replace(ground, keys=key_tokens(name, base, ground, ledger))
-    except OutOfMemoryError:
-        return replace(ground, keys="out of memory where its evaluator, the base, reads at batch 1")
+    path = cache / "measured" / f"{digest_of(base, reader_of('base', base, ground))}.jsonl"
+    name = f"the base, weights {fingerprint(base.state_dict())[:8]}"
+    with journal.measuring("eval   base") as line:
+        line.begin("key tokens")
+        try:
+            return replace(ground, keys=key_tokens(name, base, ground, Ledger(path, Shown(line, leave))))
+        except OutOfMemoryError:
+            return replace(ground, keys="out of memory where its evaluator, the base, reads at batch 1")
 
 
 def members(network: Any) -> tuple[Any, ...]:
@@ -80,23 +124,35 @@ def reader_of(subject: str, network: Any, ground: Ground) -> Reader:
     """Return how `subject` reads with `network`."""
     if subject == "truncated":
         settings = ground.settings
-        return TruncatedReader(network, settings.batch_tokens, ground.trained_length, settings.truncated_stride)
+        reach, beginning = ground.trained_length, ground.corpus.beginning
+        return TruncatedReader(network, settings.batch_tokens, reach, settings.truncated_stride, beginning)
     return WholeReader(network, ground.settings.batch_tokens)
 
 
-def measured(subject: str, network: Any, ground: Ground, cache: Path, journal: Journal) -> Measurement:
+def measured(subject: str, network: Any, ground: Ground, cache: Path, journal: Journal, leave: Leave) -> Measurement:
     """Return what `subject` scores with `network` on `ground`; scores of the same weights are kept in `cache`."""
     reader = reader_of(subject, network, ground)
-    ledger = Ledger(cache / "measured" / f"{digest_of(network, reader)}.jsonl")
-    if ledger.known:
-        journal.say(f"eval   {subject}: {len(ledger.known)} scores of the same weights are kept, {ledger.path}")
-    return measure(subject, reader, ground, ledger, journal.watch)
+    with journal.measuring(f"eval   {subject}") as line:
+        pace = Shown(line, leave)
+        ledger = Ledger(cache / "measured" / f"{digest_of(network, reader)}.jsonl", pace)
+        if ledger.known:
+            journal.say(f"eval   {subject}: {len(ledger.known)} scores of the same weights are kept, {ledger.path}")
+        return measure(subject, replace(reader, pace=pace), ground, ledger)
 
 
 def digest_of(network: Any, reader: Reader) -> str:
-    """Return a hash of what scores depend on beside the text: the weights, how they read, and by which definitions."""
+    """Return a hash of what scores depend on beside the text: the weights, how they read, by which code, and where."""
     way = (type(reader).__name__, getattr(reader, "trained_length", 0), getattr(reader, "stride", 0))
-    return fingerprint(network.state_dict(), VERSION, network.geometry, members(network), way)
+    where = (torch.__version__, network.unembedding[0].device.type, code_digest())
+    return fingerprint(network.state_dict(), network.geometry, members(network), way, where)
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Return a hash of the code that computes scores, so that none is taken that older code computed otherwise."""
+    package = Path(__file__).parents[1]
+    files = [*package.glob("*.py"), *(file for part in COMPUTING for file in (package / part).rglob("*.py"))]
+    return fingerprint({}, *(file.read_bytes() for file in sorted(files)))
 
 
 def save_records(folder: Path, findings: Findings) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.evaluation.applications.applied import check_scorer
+from ctxext.evaluation.protocol import chosen
 from ctxext.evaluation.text.language import drawn_end
 from ctxext.formats.companions import TOKENIZER
 from ctxext.reporting.journal import Journal
@@ -27,26 +29,29 @@ def train(run: Run, folder: Path) -> None:
     device_of(run)  # refused before anything slow
     check_scorer(run.dataset.application)
     with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
+        leave = partial(leave_if_asked, stop, journal)
         for note in notes(run):
             journal.say(note)
         data = prepared(run, journal)
         data.tokenizer.save(str(folder / TOKENIZER))
         companions_of(run, data.tokenizer).write(folder, run.context_length)
         ground = ground_of(run, data, drawn_end)
+        for sentence in chosen(ground).values():
+            journal.say(f"eval   {sentence}")
         base = untouched(run, data, journal, stop)
-        leave_if_asked(stop, journal)
+        leave()
         method = read_through(base, run)
         plan = Plan(base, method, is_changed=members(base) != members(method), is_trained=run.trainer.steps > 0)
-        findings = Findings(data, marked(ground, base, Path(run.cache)), plan.reasons())
+        findings = Findings(data, marked(ground, base, Path(run.cache), journal, leave), plan.reasons())
         for subject, network in plan.untrained().items():
-            findings.add(subject, network, Path(run.cache), journal)
-            leave_if_asked(stop, journal)
+            findings.add(subject, network, Path(run.cache), journal, leave)
+            leave()
         if plan.is_trained:
             prove_in_brief(base, run, journal)
             extend(method, run, data, folder / "checkpoints", journal, stop)
-            leave_if_asked(stop, journal)
+            leave()
             merged(method, run, journal)
-            findings.add("extended", method, Path(run.cache), journal)
+            findings.add("extended", method, Path(run.cache), journal, leave)
         conclude(run, "train", findings, method, journal)
 
 

@@ -1,11 +1,14 @@
 """Numbers that follow from others: pure functions, seen in the option files as OmegaConf resolvers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from omegaconf import OmegaConf
 
 from ctxext.maths.amplitude import longrope_attention_factor, yarn_attention_factor
+
+SCORED = 64
+"""Tokens at the end of each text, where it is longer."""
 
 
 def quotient(dividend: float, divisor: float) -> float:
@@ -36,6 +39,12 @@ def evaluated_lengths(trained_length: int, context_length: int) -> list[int]:
 def lengths_within(trained_length: int, context_length: int) -> list[int]:
     """Return the evaluated lengths of `trained_length` up to `context_length`."""
     return [length for length in evaluated_lengths(trained_length, context_length) if length <= context_length]
+
+
+def scored_tokens(lengths: Sequence[int]) -> int:
+    """Return how many tokens end texts of `lengths` and are scored: 64, or half of a shortest that is no longer."""
+    shortest = min(lengths, default=SCORED + 1)
+    return SCORED if shortest > SCORED else max(shortest // 2, 1)
 
 
 def dual_chunk_factor(factor: float) -> float:
@@ -99,6 +108,7 @@ def register() -> None:
         "portion": portion,
         "lengths": evaluated_lengths,
         "lengths_within": lengths_within,
+        "scored_tokens": scored_tokens,
         "yarn_attention_factor": yarn_attention_factor,
         "longrope_attention_factor": longrope_attention_factor,
         "yarn_factors": yarn_factors,

@@ -36,6 +36,18 @@ def saved_run(path: Path, composed: DictConfig, overrides: Sequence[str]) -> Dic
     return OmegaConf.create(plain)
 
 
+def value_of_run(key: str, fresh: Any, run: str, overrides: Any) -> Any:
+    """Return the value of the top-level `key` in the config of the earlier `run`, unless Hydra's `overrides` set it.
+
+    Where there is no such run it is the `fresh` one: a folder's name has it before anything is checked.
+    """
+    typed: Any = OmegaConf.to_container(overrides, resolve=False)
+    words = [str(word) for word in typed]
+    if not run or [key] in touched(words) or not (Path(str(run)) / FILE).is_file():
+        return fresh
+    return read_config(Path(str(run))).get(key, fresh)
+
+
 def filled(earlier: Any, fresh: Any) -> Any:
     """Return the plain config `earlier` with those keys of the `fresh` one that were not there yet when it was made."""
     if not isinstance(earlier, dict) or not isinstance(fresh, dict):

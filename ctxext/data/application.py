@@ -47,7 +47,8 @@ def prompted(document: Document, prompt: str) -> Document:
         return document
     values = {"input": document.text, "group": document.group}
     # One pass, so that braces in what is filled in stay as they are.
-    return replace(document, text=PLACEHOLDER.sub(lambda place: values[place[1]], prompt))
+    text = PLACEHOLDER.sub(lambda place: values[place[1]], prompt)
+    return replace(document, text=text, body=document.text)
 
 
 def labelled(document: Document, labels: Sequence[str]) -> Document | Defect:

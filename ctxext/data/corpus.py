@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from ctxext.data.documents import Document
 from ctxext.data.pairs import Pair, load_pairs, pair_of
-from ctxext.data.tokenizer import end_token
+from ctxext.data.tokenizer import beginning, end_token
 
 BATCH_CHARACTERS = 1 << 20
 
@@ -22,7 +22,7 @@ class Corpus:
     """Documents as token ids: `tokens` [T] (each document ends with the end token), `starts` [num_documents + 1].
 
     `targets` [T] tells which tokens are predicted, or is None where every token is. `pairs` are the documents that have
-    a target, in their order, as texts.
+    a target, in their order, as texts. Each document begins with the control tokens `beginning`, which are no targets.
     """
 
     tokens: NDArray[np.unsignedinteger]
@@ -30,6 +30,7 @@ class Corpus:
     names: list[str]
     targets: NDArray[np.bool_] | None
     pairs: list[Pair] = field(default_factory=list)
+    beginning: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of documents."""
@@ -47,7 +48,8 @@ class Corpus:
         starts: NDArray[np.int64] = np.load(folder / "starts.npy", allow_pickle=False)
         targets = mapped(folder / "targets.bin", np.dtype(bool)) if record["pairs"] else None
         pairs = load_pairs(folder / "pairs.jsonl") if record["pairs"] else []
-        return cls(tokens, starts, record["names"], targets, pairs)
+        # Files from before there were beginnings have none.
+        return cls(tokens, starts, record["names"], targets, pairs, tuple(record.get("beginning", ())))
 
 
 def mapped(path: Path, dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
@@ -81,7 +83,7 @@ def write_corpus(folder: Path, documents: Iterable[Document], tokenizer: Tokeniz
         (folder / "targets.bin").unlink()
         (folder / "pairs.jsonl").unlink()
     np.save(folder / "starts.npy", np.cumsum([0, *lengths], dtype=np.int64), allow_pickle=False)
-    record = {"dtype": dtype.name, "pairs": pairs, "names": names}
+    record = {"dtype": dtype.name, "pairs": pairs, "names": names, "beginning": beginning(tokenizer)}
     (folder / "corpus.json").write_text(json.dumps(record), encoding="utf-8")
     return Corpus.open(folder)
 
@@ -104,15 +106,15 @@ def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
 def encode(batch: list[Document], tokenizer: Tokenizer) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
     """Yield the tokens of each document of `batch`, the end token last, and which of them are targets.
 
-    A target begins on a new line, and is encoded apart from its input, so that the border between them is a token's.
+    What the template of `tokenizer` puts before every text comes first. A target begins on a new line, and is encoded
+    apart from its input, so that the border between them is a token's.
     """
-    end = end_token(tokenizer)
+    begin, end = beginning(tokenizer), end_token(tokenizer)
     inputs = [document.text + "\n" if document.target else document.text for document in batch]
     encoded = tokenizer.encode_batch_fast(inputs, add_special_tokens=False)
     answers = tokenizer.encode_batch_fast([document.target for document in batch], add_special_tokens=False)
     for document, question, answer in zip(batch, encoded, answers, strict=True):
-        tokens = np.array([*question.ids, *answer.ids, end], dtype=np.int64)
+        tokens = np.array([*begin, *question.ids, *answer.ids, end], dtype=np.int64)
         targets = np.ones(len(tokens), dtype=bool)
-        if document.target:
-            targets[: len(question.ids)] = False
+        targets[: len(begin) + (len(question.ids) if document.target else 0)] = False
         yield tokens, targets

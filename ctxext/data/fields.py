@@ -5,13 +5,19 @@ from dataclasses import dataclass
 
 from ctxext.data.documents import Defect, Document
 from ctxext.data.sources import Source
-from ctxext.refusal import require, spelt
+from ctxext.refusal import nearest, require, spelt
 
 Fields = Mapping[str, object]
+SHOWN = 12
+"""Names of fields that a sentence lists."""
 
 
 class FaultError(ValueError):
-    """What keeps a field of a row from being read."""
+    """What keeps a field of a row from being read: the `reason`, and a `hint` at what would be right."""
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.hint = reason, hint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +68,7 @@ class Table(Source):
             group = text_of(row, self.group_field) if self.group_field else ""
             return Document(where, text, target, tuple(others), group)
         except FaultError as fault:
-            return Defect(where, str(fault), size)
+            return Defect(where, fault.reason, size, fault.hint)
 
 
 def text_of(row: Fields, field: str) -> str:
@@ -85,8 +91,14 @@ def texts_of(row: Fields, field: str) -> list[str]:
 def value_of(row: Fields, field: str) -> object:
     """Return what is in `field` of `row`; raise a `FaultError` if the row hasn't it."""
     if field not in row:
-        raise FaultError(f"missing field {field!r}")
+        raise FaultError(f"missing field {field!r}", f" among {listed(row)}{nearest(field, list(row))}")
     return row[field]
+
+
+def listed(row: Fields) -> str:
+    """Return the names of the first fields of `row`."""
+    names = [repr(name) for name in row]
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "") if names else "no field"
 
 
 def checked(value: object, subject: str, wanted: str) -> str:

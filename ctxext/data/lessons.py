@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ctxext.maths.counted import generator
 from ctxext.refusal import Refusal
 from ctxext.tasks import recall
+from ctxext.tasks.beginning import begun
 from ctxext.tasks.haystack import stacked
 from ctxext.tasks.samples import Asked, Dictated, Material, Place, Sample, Task
 
@@ -79,7 +80,7 @@ class Lessons:
         lengths = int(draw.integers(1, most.length + 1)), most.length
         for length in lengths:
             try:
-                return task.sample(TrainingPlace(most.task, most.seed, length, depth, most.index, part), material)
+                return begun(task, TrainingPlace(most.task, most.seed, length, depth, most.index, part), material)
             except Refusal as refusal:
                 if part == 0 and length == most.length:
                     said = str(refusal).removeprefix("evaluation.lengths: ")

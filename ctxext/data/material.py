@@ -26,6 +26,11 @@ class CorpusMaterial:
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
         return ids
 
+    @property
+    def beginning(self) -> Sequence[int]:
+        """The control tokens with which every text begins."""
+        return self.corpus.beginning
+
     @cached_property
     def ordinary(self) -> Sequence[int]:
         """The ids that are no control tokens."""

@@ -11,6 +11,8 @@ from ctxext.data.documents import Document
 class Pair:
     """An input as the model reads it (`source`), the right answers to it, the first trained on, and its `group`.
 
+    `body` is the input alone, without the prompt around it.
+
     In the corpus a newline stands between the source and the target.
     """
 
@@ -18,6 +20,7 @@ class Pair:
     source: str
     targets: tuple[str, ...]
     group: str
+    body: str
 
     @property
     def line(self) -> str:
@@ -27,11 +30,17 @@ class Pair:
 
 def pair_of(document: Document) -> Pair:
     """Return the pair that `document` is."""
-    return Pair(document.name, document.text, (document.target, *document.others), document.group)
+    return Pair(
+        document.name,
+        document.text,
+        (document.target, *document.others),
+        document.group,
+        document.body or document.text,
+    )
 
 
 def load_pairs(path: Path) -> list[Pair]:
     """Return the pairs whose lines are in the file at `path`."""
     with path.open(encoding="utf-8") as file:
         rows = map(json.loads, file)
-        return [Pair(row["name"], row["source"], tuple(row["targets"]), row["group"]) for row in rows]
+        return [Pair(row["name"], row["source"], tuple(row["targets"]), row["group"], row["body"]) for row in rows]

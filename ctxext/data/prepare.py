@@ -15,11 +15,11 @@ from ctxext.data.ledger import LedgerRow, dropped_rows, load_ledger, save_ledger
 from ctxext.data.sources import Source
 from ctxext.data.split import split_documents
 from ctxext.data.store import digest_of, is_whole, publish
-from ctxext.data.tokenizer import as_plain_text, load_tokenizer, train_tokenizer
+from ctxext.data.tokenizer import as_plain_text, beginning, load_tokenizer, train_tokenizer
 from ctxext.data.watch import Watch, unwatched
 from ctxext.refusal import require
 
-FORMAT = "2"
+FORMAT = "3"
 PARTS = ("train", "validation", "test")
 
 
@@ -60,6 +60,8 @@ def ingredients(
     """Yield everything on which the prepared files depend."""
     yield FORMAT
     yield f"vocabulary of {vocab_size}" if tokenizer is None else tokenizer.to_str()
+    if tokenizer is not None and beginning(tokenizer):
+        yield f"documents begin with {beginning(tokenizer)}"  # what others prepared stays as it was
     yield from map(repr, (source.near_duplicates, source.validation_share, source.test_share))
     yield from (source.prompt, repr(sorted(source.held_out)))
     for item in items:

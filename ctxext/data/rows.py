@@ -1,4 +1,4 @@
-"""Rows to train on: windows of a corpus and freshly written lessons, each found by its number alone.
+"""Rows to train on: windows of a corpus, its pairs, and freshly written lessons, each found by its number alone.
 
 Shapes: B rows, S tokens.
 """
@@ -18,6 +18,7 @@ from torch import Tensor
 from ctxext.data.corpus import Corpus
 from ctxext.data.lessons import RECALL, Lessons
 from ctxext.data.material import CorpusMaterial
+from ctxext.data.packing import Packing, pack
 from ctxext.maths.counted import generator
 from ctxext.position.sampling import AsLaid, Sampler
 from ctxext.refusal import require
@@ -29,7 +30,8 @@ class Batch:
     """Rows side by side: `tokens`, `targets`, `positions` [B, S] int64, `weights` [B, S] float, and the rows' names.
 
     `documents` [B, S] keeps packed documents apart; None where each row is of one document. A target with weight 0 is
-    not predicted: the first token behind a document's end, and the inputs of (input, target) pairs.
+    not predicted: the first token behind a document's end, all that begins a document, the inputs of (input, target)
+    pairs, and what fills a row.
     """
 
     tokens: Tensor
@@ -73,8 +75,9 @@ class Row:
 class Rows:
     """Rows of `length` tokens: `recall_share` of them lessons, the others shuffled windows of `corpus`.
 
-    A row that does not keep its documents apart is one text, whose positions run on. `sampler` may draw others instead.
-    Row n is a function of (seed, n) alone, so that a resumed run sees the rows that it would have seen.
+    Where that has pairs, a window holds whole ones, filled up behind. A row that does not keep its documents apart is
+    one text, whose positions run on. `sampler` may draw others instead. Row n is a function of (seed, n) alone, so that
+    a resumed run sees the rows that it would have seen.
     """
 
     corpus: Corpus
@@ -88,16 +91,34 @@ class Rows:
 
     def __post_init__(self) -> None:
         require(self.length > 1, f"a training row needs 2 tokens or more, got context_length {self.length}")
+        if self.recall_share == 1:
+            return
+        if self.is_paired:
+            require(
+                self.windows > 0,
+                f"dataset: none of the {len(self.corpus)} pairs of the training split has a target of at most "
+                f"{self.length} tokens, a row's, its end counted; take shorter ones, or a larger context_length",
+            )
         require(
-            self.recall_share == 1 or self.windows > 0,
+            self.windows > 0,
             f"dataset: the training split holds {len(self.corpus.tokens)} tokens, fewer than one row of {self.length}; "
             "take more text, a smaller context_length, or dataset.recall_share=1",
         )
 
     @property
+    def is_paired(self) -> bool:
+        """Whether the corpus has pairs of input and target."""
+        return self.corpus.targets is not None
+
+    @cached_property
+    def packing(self) -> Packing:
+        """The rows of a corpus of pairs, which are the same each time round, in another order."""
+        return pack(self.corpus, self.length, self.seed)
+
+    @property
     def windows(self) -> int:
-        """How many whole windows the corpus holds; what is left at its end is not seen."""
-        return max(len(self.corpus.tokens) - 1, 0) // self.length
+        """How many windows are seen in one time round; what a text has left behind the last whole one is not seen."""
+        return len(self.packing) if self.is_paired else max(len(self.corpus.tokens) - 1, 0) // self.length
 
     def batch(self, first: int, count: int) -> Batch:
         """Return rows `first` up to `first + count`."""
@@ -128,13 +149,30 @@ class Rows:
         """Return the window that comes `number`th when all are shuffled anew for each time round."""
         epoch, place = divmod(number, self.windows)
         window = int(window_order(self.seed, epoch, self.windows)[place])
+        if self.corpus.targets is not None:
+            return self.packed(window, self.corpus.targets)
         start, stop = window * self.length, (window + 1) * self.length
         tokens = self.corpus.tokens[start : stop + 1].astype(np.int64)
         document = np.searchsorted(self.corpus.starts, np.arange(start, stop + 1), side="right") - 1
-        weights = (document[1:] == document[:-1]).astype(np.float32)
-        if self.corpus.targets is not None:
-            weights *= self.corpus.targets[start + 1 : stop + 1]
+        places = np.arange(start, stop + 1) - self.corpus.starts[document]
+        weights = (places[1:] >= max(len(self.corpus.beginning), 1)).astype(np.float32)
         return self.laid(tokens, weights, document[:-1] - document[0], f"text/{window}")
+
+    def packed(self, window: int, targets: NDArray[np.bool_]) -> Row:
+        """Return the row of whole pairs number `window`, filled up behind with a document of end tokens."""
+        tokens = np.full(self.length + 1, self.corpus.tokens[-1], dtype=np.int64)
+        weights, spans = np.zeros(self.length + 1, dtype=np.float32), self.packing.row(window)
+        documents = np.full(self.length + 1, len(spans), dtype=np.int64)
+        place = 0
+        for number, (start, stop) in enumerate(spans.tolist()):
+            here = slice(place, place + stop - start)
+            tokens[here], documents[here] = self.corpus.tokens[start:stop], number
+            weights[here] = targets[start:stop]
+            weights[place] = 0  # nothing of its document stands before it
+            if not targets[start]:  # also an input that lost its front begins as a document does
+                tokens[place : place + len(self.corpus.beginning)] = self.corpus.beginning
+            place = here.stop
+        return self.laid(tokens, weights[1:], documents[:-1], f"pairs/{window}")
 
     def laid(
         self, tokens: NDArray[np.int64], weights: NDArray[np.float32], documents: NDArray[np.int64], sample: str
@@ -164,7 +202,8 @@ class Rows:
 
         Its targets are the answers: a lesson is many pairs of input and target in one row.
         """
-        draw, size = generator(self.seed, "lesson", number), self.length + 1
+        begin = list(self.corpus.beginning)
+        draw, size = generator(self.seed, "lesson", number), self.length + 1 - len(begin)
         story = recall.lesson(draw, size, lambda piece: len(self.ids(piece)))
         pieces = [self.ids(piece) for piece in story.pieces]
         while (missing := size - sum(map(len, pieces))) > 0:
@@ -173,10 +212,11 @@ class Rows:
         weights = np.concatenate(
             [np.full(len(piece), index in counted, np.float32) for index, piece in enumerate(pieces)]
         )
-        tokens = np.concatenate(pieces)
         # A tokenizer that spells words out may need more than the budget, hence the cuts at the front.
+        tokens = np.concatenate([begin, np.concatenate(pieces)[-size:]]).astype(np.int64)
+        weights = np.concatenate([np.zeros(len(begin), np.float32), weights[-size:]])[1:]
         none = np.zeros(self.length, dtype=np.int64)
-        return Row(tokens[-size:], weights[-self.length :], none, np.arange(self.length), f"recall/{number}")
+        return Row(tokens, weights, none, np.arange(self.length), f"recall/{number}")
 
     def ids(self, sentence: str) -> list[int]:
         """Return the tokens of `sentence`."""

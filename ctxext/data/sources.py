@@ -54,7 +54,8 @@ class Source:
         for found in self.items():
             item = labelled(found, self.labels) if isinstance(found, Document) else found
             if isinstance(item, Defect) and self.errors == "strict":
-                raise Refusal(f"{item.where}: {item.reason} (dataset.errors=skip drops and counts what can't be read)")
+                said = f"{item.where}: {item.reason}{item.hint}"
+                raise Refusal(f"{said} (dataset.errors=skip drops and counts what can't be read)")
             yield item
 
     def items(self) -> Iterator[Document | Defect]:

@@ -5,6 +5,7 @@ Shapes: V vocabulary.
 
 import json
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,13 @@ def end_token(tokenizer: Tokenizer) -> int:
     for token in (*controls, *found):
         return int(token)
     raise Refusal(f"the tokenizer has no token that ends a text (one of {', '.join(KNOWN_ENDS)})")
+
+
+def beginning(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """Return the control tokens that the template of `tokenizer` puts before every text: models were trained so."""
+    encoded = tokenizer.encode("a")
+    marked = takewhile(lambda pair: pair[1], zip(encoded.ids, encoded.special_tokens_mask, strict=True))
+    return tuple(token for token, _ in marked)
 
 
 def byte_lengths(tokenizer: Tokenizer) -> NDArray[np.int64]:

@@ -12,11 +12,10 @@ from ctxext.evaluation.answers.scoring import score_of
 from ctxext.evaluation.effective import Base, Missed, Reached
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.measure import Measurement
-from ctxext.evaluation.results import Row
+from ctxext.evaluation.results import CONTROLS, Row
 from ctxext.evaluation.shortage import NO_MEMORY
 from ctxext.maths.intervals import Vector, paired_bootstrap
-
-CONTROLS = ("base", "truncated")
+from ctxext.maths.mcnemar import Agreement, newcombe
 
 
 @dataclass
@@ -40,7 +39,8 @@ def assemble(measurements: Sequence[Measurement], ground: Ground, absent: Mappin
     for measurement in measurements:
         sections.by_length += length_rows(measurement, known)
         sections.by_position += measurement.positions
-        for name in ("tasks", "language", "applications", "cost"):
+        sections.tasks += task_rows(measurement, known)
+        for name in ("language", "applications", "cost"):
             getattr(sections, name).extend(getattr(measurement, name))
         sections.missing += measurement.missing
         sections.missing += unread_rows(measurement, ground)
@@ -61,11 +61,24 @@ def assemble(measurements: Sequence[Measurement], ground: Ground, absent: Mappin
 
 
 def unread_rows(measurement: Measurement, ground: Ground) -> list[Row]:
-    """Return the rows of `missing` for the lengths that `measurement`'s subject can't read, by text and by task."""
-    return [
-        {"subject": measurement.subject, "what": what, "length": length, "reason": reason}
+    """Return the rows of `missing` for the lengths that `measurement`'s subject can't read, by text and by task.
+
+    So are those that a task doesn't fit.
+    """
+    unread = [
+        (what, length, reason)
         for length, reason in measurement.unread.items()
         for what in (*(["by_length"] if length else []), *ground.settings.tasks)
+    ]
+    unfit = [
+        (task, length, reason)
+        for task, reasons in ground.unfit.items()
+        for length, reason in reasons.items()
+        if length not in measurement.unread
+    ]
+    return [
+        {"subject": measurement.subject, "what": what, "length": length, "reason": reason}
+        for what, length, reason in [*unread, *unfit]
     ]
 
 
@@ -82,6 +95,42 @@ def length_rows(measurement: Measurement, known: Mapping[str, Measurement]) -> l
                 row |= {f"minus_{control}": difference, f"minus_{control}_low": low, f"minus_{control}_high": high}
         rows.append(row)
     return rows
+
+
+def task_rows(measurement: Measurement, known: Mapping[str, Measurement]) -> Iterator[Row]:
+    """Yield the rows of `tasks`; those over all depths have the paired differences from controls in `known`.
+
+    Differences are of the same samples: of right and wrong with Newcombe's interval, of shares with a bootstrap's.
+    """
+    for row in measurement.tasks:
+        if row["depth"] == "all" and measurement.subject not in CONTROLS:
+            for control in CONTROLS:
+                first = values_of(measurement, row["task"], row["length"])
+                second = values_of(known[control], row["task"], row["length"]) if control in known else {}
+                if second and first.keys() == second.keys():
+                    pairs = [(value, second[item]) for item, value in first.items()]
+                    low, high = bounds_of(pairs)
+                    difference = sum(one - other for one, other in pairs) / len(pairs)
+                    row = row | {f"minus_{control}": difference}
+                    row |= {f"minus_{control}_low": low, f"minus_{control}_high": high}
+        yield row
+
+
+def values_of(measurement: Measurement, task: str, length: int) -> dict[tuple[object, ...], float]:
+    """Return the score of each sample of `task` at `length` by what tells the samples apart."""
+    return {
+        (record["seed"], record["depth"], record["index"]): score_of(record)
+        for record in measurement.records
+        if (record["task"], record["length"]) == (task, length)
+    }
+
+
+def bounds_of(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the 95% interval of the mean of first - second in `pairs`."""
+    if all(value in (0.0, 1.0) for pair in pairs for value in pair):
+        return newcombe(Agreement(*(pairs.count(cell) for cell in ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0)))))
+    first, second = (np.array(side) for side in zip(*pairs, strict=True))
+    return paired_bootstrap(first, second, np.ones(len(pairs)))
 
 
 def effective_lengths(measurement: Measurement, base: Measurement | None, ground: Ground) -> list[Reached | Missed]:
@@ -114,18 +163,26 @@ def lengths_by_score(
     """Yield how far the scores of `task` by `measurement` stay near that of the `base`, and above a fixed one."""
     trained, rules = ground.trained_length, ground.settings.effective
     scores = scores_of(task, measurement)
-    totals = base.tasks if base is not None else []
-    total = [row for row in totals if row["task"] == task and row["length"] == trained and row["depth"] == "all"]
-    for share in rules.score:
-        rule = f"score({share:g}) {task}"
-        if base is None or not total:
-            yield Missed(rule, unmeasured("the base", trained))
-        else:
-            reference = Base(scores_of(task, base)[trained], total[0]["low"], total[0]["chance"], trained)
-            yield effective.by_share(rule, scores, reference, share)
+    for kind, owner, shares in (("score", base, rules.score), ("own_score", measurement, rules.own_score)):
+        reference = reference_of(task, owner, trained)
+        for share in shares:
+            rule = f"{kind}({share:g}) {task}"
+            if reference is None:
+                yield Missed(rule, unmeasured("the base" if owner is not measurement else "it", trained))
+            else:
+                yield effective.by_share(rule, scores, reference, share)
     guesses = [row["chance"] for row in measurement.tasks if row["task"] == task and row["length"]]
     for threshold in rules.absolute:
         yield effective.by_threshold(f"score>={threshold:g} {task}", scores, threshold, max(guesses, default=0.0))
+
+
+def reference_of(task: str, owner: Measurement | None, length: int) -> Base | None:
+    """Return what `owner` scored in `task` at `length`, with its lower bound and chance; None if it wasn't measured."""
+    rows = owner.tasks if owner is not None else []
+    total = [row for row in rows if row["task"] == task and row["length"] == length and row["depth"] == "all"]
+    if owner is None or not total:
+        return None
+    return Base(scores_of(task, owner)[length], total[0]["low"], total[0]["chance"], length)
 
 
 def scores_of(task: str, measurement: Measurement) -> dict[int, Vector]:

@@ -66,7 +66,7 @@ def by_nll(
 
 
 class Base(NamedTuple):
-    """The `scores` [N] of the base at its trained `length`; their mean has the lower bound `low`, a guess `chance`."""
+    """The `scores` [N] that others are held against, at one `length`, the `low` end of their mean, and a guess's."""
 
     scores: Vector
     low: float
@@ -77,8 +77,11 @@ class Base(NamedTuple):
 def by_share(rule: str, scores: Mapping[int, Vector], base: Base, share: float) -> Reached | Missed:
     """Return the longest length up to which every mean of `scores` [N] (by length) is at least `share` of `base`."""
     if base.low <= base.chance:
-        return Missed(rule, "the base cannot do the task at its own length: its interval includes chance")
-    return by_bar(rule, scores, share * float(base.scores.mean()), share * drawn_means(base.scores, base.length))
+        return Missed(rule, "cannot do the task at the trained length: the interval there includes chance")
+    bar, bars = share * float(base.scores.mean()), share * drawn_means(base.scores, base.length)
+    if bar <= base.chance:
+        return Missed(rule, f"a guess reaches it: {bar:.3g} is not above chance, {base.chance:.3g}")
+    return by_bar(rule, scores, bar, np.where(bars <= base.chance, np.inf, bars))
 
 
 def by_threshold(rule: str, scores: Mapping[int, Vector], threshold: float, chance: float) -> Reached | Missed:

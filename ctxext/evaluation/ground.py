@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
 
@@ -17,7 +17,8 @@ from ctxext.data.tokenizer import byte_lengths
 from ctxext.evaluation.settings import Evaluation
 from ctxext.evaluation.text.language import EndPoint, Windows, choose_windows, longest, no_windows
 from ctxext.maths.fingerprint import fingerprint
-from ctxext.refusal import require
+from ctxext.refusal import Refusal, require
+from ctxext.tasks.beginning import begun
 from ctxext.tasks.samples import Material, Place, Sample
 
 Samples = dict[str, dict[int, list[Sample]]]
@@ -36,7 +37,7 @@ class KeyTokens:
 class Ground:
     """`windows` of held-out text of `corpus`, and `samples` of the tasks; `source` says what its pairs are.
 
-    `keys` are the key tokens of LongPPL, or why there are none.
+    `keys` are the key tokens of LongPPL, or why there are none; `unfit` says why a task has no samples at a length.
     """
 
     settings: Evaluation
@@ -47,13 +48,14 @@ class Ground:
     tokenizer: Tokenizer
     source: Source
     keys: KeyTokens | str = "no evaluator has chosen key tokens"
+    unfit: dict[str, dict[int, str]] = field(default_factory=dict)
 
     @cached_property
     def text_digest(self) -> str:
-        """A hash of the windows."""
+        """A hash of the windows and of what begins them."""
         windows = self.windows
         tensors = {"tokens": windows.tokens, "targets": windows.targets, "bytes": windows.sizes}
-        return fingerprint(tensors, self.trained_length)
+        return fingerprint(tensors, self.trained_length, *self.corpus.beginning)
 
     @property
     def unscored(self) -> str:
@@ -78,10 +80,12 @@ def common_ground(
 
     Where `source` has an application, which pairs of any length are for, there may be no windows instead.
     """
+    size = len(corpus.beginning)
+    less = f" less the {size} that begin every text" if size else ""
     require(
-        settings.truncated_stride <= trained_length,
-        f"evaluation.truncated_stride must be at most base.trained_length={trained_length}, the tokens of a pass, got "
-        f"{settings.truncated_stride}",
+        settings.truncated_stride <= trained_length - size,
+        f"evaluation.truncated_stride must be at most base.trained_length={trained_length}{less}, the tokens of a "
+        f"pass, got {settings.truncated_stride}",
     )
     sizes, key = byte_lengths(tokenizer), "evaluation.lengths"
     most = settings.lengths[-1]
@@ -90,14 +94,25 @@ def common_ground(
     else:
         windows = choose_windows(corpus, most, settings.documents, sizes, end_point, key)
     material = CorpusMaterial(corpus, tokenizer)
-    samples = {task: dict(samples_of(task, settings, material)) for task in settings.tasks}
-    return Ground(settings, trained_length, windows, samples, corpus, tokenizer, source)
+    made = {task: samples_of(task, settings, material) for task in settings.tasks}
+    samples, unfit = {task: both[0] for task, both in made.items()}, {task: both[1] for task, both in made.items()}
+    return Ground(settings, trained_length, windows, samples, corpus, tokenizer, source, unfit=unfit)
 
 
-def samples_of(task: str, settings: Evaluation, material: Material) -> Iterator[tuple[int, list[Sample]]]:
-    """Yield each length and its samples of `task`, spread over the depths; the first length, 0, has no filler."""
+def samples_of(task: str, settings: Evaluation, material: Material) -> tuple[dict[int, list[Sample]], dict[int, str]]:
+    """Return the samples of `task` by length, spread over the depths, and why there are none at others.
+
+    The first length, 0, has no filler. A task that fits none of the others is refused.
+    """
+    made, samples, unfit = settings.parameters.task(task), dict[int, list[Sample]](), dict[int, str]()
     for length in (0, *settings.lengths):
-        yield length, [settings.parameters.sample(place, material) for place in places(task, length, settings)]
+        try:
+            samples[length] = [begun(made, place, material) for place in places(task, length, settings)]
+        except Refusal as refusal:
+            samples[length], unfit[length] = [], str(refusal)
+    if all(length in unfit for length in settings.lengths):
+        raise Refusal(unfit[settings.lengths[-1]])
+    return samples, unfit
 
 
 def places(task: str, length: int, settings: Evaluation) -> Iterator[Place]:

@@ -10,15 +10,16 @@ from typing import Any
 
 import torch
 
+from ctxext.evaluation.pace import QUIET, Pace
 from ctxext.evaluation.reader import batches
 
 
 class Ledger:
     """Scores by key in the file `path`, which grows a line at a time; what was cut off in writing counts as unknown."""
 
-    def __init__(self, path: Path) -> None:
-        """Read what `path` holds, if it is there."""
-        self.path = path
+    def __init__(self, path: Path, pace: Pace = QUIET) -> None:
+        """Read what `path` holds, if it is there; `pace` is told of each run before it is scored, and may end it."""
+        self.path, self.pace = path, pace
         self.known = dict(entries(path))
 
     def add(self, scores: Mapping[str, Any]) -> None:
@@ -39,8 +40,14 @@ class Ledger:
         for run in batches(range(len(keys)), size):
             names = [keys[number] for number in run]
             if not all(name in self.known for name in names):
+                self.pace.count(run.start, len(keys))
+                self.pace.tick()
                 self.add(dict(zip(names, within_memory(score, run), strict=True)))
         return [self.known[key] for key in keys]
+
+
+NO_ROOM = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""How the CPU's allocator, CUDA and its libraries say that memory ran out."""
 
 
 class OutOfMemoryError(Exception):
@@ -63,14 +70,14 @@ def within_memory(score: Callable[[range], Sequence[Any]], run: range) -> list[A
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether `error` says that memory ran out, on CUDA or, in PyTorch's words, on a CPU."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in NO_ROOM)
 
 
 def entries(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield key and score of each whole line of `path`."""
     if path.is_file():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError):
+            with suppress(ValueError, TypeError):
                 key, value = json.loads(line)
                 yield key, value
 

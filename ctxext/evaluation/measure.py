@@ -5,14 +5,16 @@ Shapes: N documents.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
-from typing import Any
 
 from ctxext.evaluation.answers.scoring import score_samples, task_rows
 from ctxext.evaluation.applications.applied import applied
 from ctxext.evaluation.costs.cost import cost_of
+from ctxext.evaluation.found import Found
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
 from ctxext.evaluation.reader import Reader, TruncatedReader
@@ -21,8 +23,6 @@ from ctxext.evaluation.shortage import AT_ONE_ROW, beyond
 from ctxext.evaluation.text.language import Line, Scored, by_position, position_edges, score_windows, stacked
 from ctxext.evaluation.text.measures import measures_of
 from ctxext.tasks.samples import Sample
-
-Watch = Callable[[Iterable[Any], str, int], Iterable[Any]]
 
 
 @dataclass
@@ -52,28 +52,45 @@ class Measurement:
                 yield {"subject": self.subject, "length": length, "document": name} | line
 
 
-def measure(subject: str, reader: Reader, ground: Ground, ledger: Ledger, watch: Watch) -> Measurement:
-    """Return what `subject` scores on `ground` when its text is read by `reader`; `watch` shows the lengths go by.
+def measure(subject: str, reader: Reader, ground: Ground, ledger: Ledger) -> Measurement:
+    """Return what `subject` scores on `ground` when its text is read by `reader`; the ledger's pace is told of it.
 
     What `ledger` knows is not scored again. A length for which memory is short is left out, and all beyond it.
     """
     found = Measurement(subject)
     lengths = (0, *ground.settings.lengths) if ground.samples else ground.settings.lengths
-    for length in watch(lengths, f"eval   {subject}", len(lengths)):
+    for length in lengths:
+        ledger.pace.begin(str(length) if length else "tasks without filler")
         obstacle = reader.obstacle(length) or beyond(found.unread)
         if not obstacle:
             obstacle = read_length(found, reader, length, ground, ledger)
         if obstacle:
             found.unread[length] = obstacle
-    for section, part in (
-        (found.language, measures_of(subject, reader, ground, ledger)),
-        (found.applications, applied(subject, reader, ground, ledger)),
-        (found.cost, cost_of(subject, reader, ground)),
-    ):
-        section += part.rows
-        found.missing += part.missing
-        found.predictions += part.records
+        ledger.pace.end(obstacle or headline(found, length))
+    parts: list[tuple[str, list[Row], Callable[[], Found]]] = [
+        ("measures of text", found.language, partial(measures_of, subject, reader, ground, ledger)),
+        (ground.source.application, found.applications, partial(applied, subject, reader, ground, ledger)),
+        ("cost", found.cost, partial(cost_of, subject, reader, ground)),
+    ]
+    for name, section, part in parts:
+        ledger.pace.begin(name)
+        made = part()
+        section += made.rows
+        found.missing += made.missing
+        found.predictions += made.records
+        if made.rows or made.missing:
+            ledger.pace.end("")
     return found
+
+
+def headline(found: Measurement, length: int) -> str:
+    """Return in words what was `found` at `length`: of text, or else of each task."""
+    if length in found.scored:
+        scored = found.scored[length]
+        perplexity = math.exp(scored.nll.sum() / scored.counts.sum())
+        return f"perplexity {perplexity:.1f}  {len(scored.nll)} documents"
+    rows = [row for row in found.tasks if row["length"] == length and row["depth"] == "all"]
+    return "  ".join(f"{row['task']} {row['value']:.2f}" for row in rows)
 
 
 def read_length(found: Measurement, reader: Reader, length: int, ground: Ground, ledger: Ledger) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from ctxext.evaluation.reader import Model, WholeReader
 from ctxext.evaluation.text.language import Windows, score_length
+from ctxext.tasks.beginning import begun
 from ctxext.tasks.passkey import Passkey
 from ctxext.tasks.samples import Asked, Material, Place
 
@@ -23,7 +24,8 @@ def unseen_prompts(seed: int, length: int, count: int, material: Material) -> li
     """
     places = (Place("passkey", seed + 1, length, (index + 0.5) / count, index) for index in range(count))
     task = Passkey(haystack="filler", kind="words")
-    return [task.sample(place, material) for place in places]
+    samples = [begun(task, place, material) for place in places]
+    return [sample for sample in samples if isinstance(sample, Asked)]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Objective:
         """Return the mean nll of the windows' last tokens under `model`."""
         windows = self.windows
         reader = WholeReader(model, self.batch_tokens)
-        scored = score_length(reader, windows, windows.tokens.shape[1], self.scored_tokens)
+        scored = score_length(reader, windows, windows.length, self.scored_tokens)
         return float(scored.nll.sum() / scored.counts.sum())
 
     def lookup(self, model: Model) -> float:

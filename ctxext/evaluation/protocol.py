@@ -6,10 +6,10 @@ import dataclasses
 
 from ctxext.evaluation.costs.cost import PROTOCOL
 from ctxext.evaluation.ground import Ground
-from ctxext.evaluation.results import Row
+from ctxext.evaluation.results import CHOSEN, Row
 from ctxext.evaluation.settings import RANK
 from ctxext.evaluation.text.longppl import FEWEST, GAIN, LOSS
-from ctxext.evaluation.text.sliding import beginning, stride_at
+from ctxext.evaluation.text.sliding import stride_at
 
 ENOUGH_DOCUMENTS = 10
 """Of fewer, a bootstrap draws too few different sets for the width of its interval to be right."""
@@ -20,9 +20,9 @@ def protocol(ground: Ground) -> Row:
     settings, scored = ground.settings, ground.settings.scored_tokens
     return {
         "perplexity": f"exp of the token-weighted mean nll of the last {scored} tokens of each window, the same tokens "
-        "at every length; natural logarithm, softmax in float32, no beginning-of-text token",
+        f"at every length; natural logarithm, softmax in float32, {begins(ground)}",
         "truncated": f"each scored token from {seen(ground)} of its window before it, at positions from 0; in a task, "
-        "prompt and answer from its last ones",
+        f"prompt and answer from its last ones{again(ground)}",
         **tasks(ground),
         **measures(ground),
         **applications(ground),
@@ -34,8 +34,31 @@ def protocol(ground: Ground) -> Row:
         "scored_tokens": scored,
         "truncated_stride": settings.truncated_stride,
         "documents": len(ground.windows.names),
+        **chosen(ground),
         "samples": settings.samples if settings.tasks else 0,
     }
+
+
+def chosen(ground: Ground) -> Row:
+    """Return of how many documents those that are scored were drawn, if any are."""
+    windows = ground.windows
+    if not windows.names:
+        return {}
+    return {CHOSEN: f"{len(windows.names)} of {windows.eligible} documents long enough, {windows.length} tokens"}
+
+
+def begins(ground: Ground) -> str:
+    """Return with what each window begins."""
+    size = len(ground.corpus.beginning)
+    if not size:
+        return "no beginning-of-text token"
+    which = "a beginning-of-text token" if size == 1 else f"{size} beginning-of-text tokens"
+    return f"{which} at the start of every window and prompt, counted in its length, never scored"
+
+
+def again(ground: Ground) -> str:
+    """Return what the truncation control puts before the tokens that it sees, if anything."""
+    return ", of which the first are beginning-of-text again" if ground.corpus.beginning else ""
 
 
 def seen(ground: Ground) -> str:
@@ -53,11 +76,11 @@ def tasks(ground: Ground) -> Row:
     if not words:
         return {}
     ranked = (
-        "an answer is right if it is likelier than every wrong candidate; of several, the share of which that holds"
+        "an answer is right if it is likelier, summed over its tokens, than every wrong one; of several, their share"
     )
-    written = "greedy text of as many tokens as the longest right answer has; whole words and numbers must match"
+    written = "greedy text of as many tokens as the answer may take; whole words and numbers must match"
     scoring = ranked if settings.scoring == RANK else written
-    length = "prompt and longest answer are exactly the length, and 0 has no filler"
+    length = "prompt and answer, of several all, are exactly the length, and 0 has no filler"
     return words | {"scoring": f"{scoring}; labelled tokens must be the likeliest given all true ones before; {length}"}
 
 
@@ -72,16 +95,11 @@ def measures(ground: Ground) -> Row:
     """Return the definition of each measure that evaluation.measures asks for."""
     settings, keys, half = ground.settings, ground.keys, ground.trained_length // 2
     least, longest, scored = settings.lengths[0], settings.lengths[-1], settings.scored_tokens
-    begins = (
-        "a beginning-of-text token in every window, never scored"
-        if beginning(ground.tokenizer)
-        else "no beginning-of-text token"
-    )
     strides = sorted({stride_at(length, settings.stride) for length in settings.lengths})
-    windows = f"windows of the length over the last {longest} tokens of each document, one every {strides} tokens (the "
-    windows += (
-        f"stride, at most half the length); the first scores all its tokens, each later one its new ones; {begins}"
-    )
+    text = longest - len(ground.corpus.beginning)
+    windows = f"windows of the length over the last {text} tokens of each document, one every {strides} tokens (the "
+    windows += "stride, at most half the length); the first scores all its tokens, each later one its new ones; "
+    windows += begins(ground)
     eyes = (
         keys if isinstance(keys, str) else f"{keys.evaluator}, chose {int(keys.chosen.sum())} of {keys.chosen.numel()}"
     )
@@ -121,6 +139,10 @@ def effective_lengths(ground: Ground) -> Row:
         text |= {
             f"score({s:g})": f"{up} the score of the task is at least {s:g} of the base's at {trained}"
             for s in rules.score
+        }
+        text |= {
+            f"own_score({s:g})": f"{up} the score of the task is at least {s:g} of the subject's own at {trained}"
+            for s in rules.own_score
         }
         text |= {f"score>={s:g}": f"{up} the score of the task is at least {s:g}" for s in rules.absolute}
     return {f"effective_length {rule}": words for rule, words in text.items()}

@@ -13,8 +13,12 @@ from ctxext.refusal import Refusal, nearest, require
 
 Row = dict[str, Any]
 
+CHOSEN, TRAINED_ON = "chosen_documents", "training_documents"
+"""What a protocol says of the documents, which is no definition: by it runs may differ and be compared all the same."""
+
 SCHEMA = 1
 SUBJECTS = ("base", "truncated", "zero_shot", "extended")
+CONTROLS = ("base", "truncated")
 
 # What tells the rows of a section apart, and what else each must hold. Other keys are optional (`bits_per_byte`,
 # `accuracy`, `low` of an effective length, `minus_base`, ...): a number that was not measured is absent.

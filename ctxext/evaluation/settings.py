@@ -19,6 +19,7 @@ class Rules:
     nll: list[float]
     own_nll: list[float]
     score: list[float]
+    own_score: list[float]
     absolute: list[float]
 
     def __post_init__(self) -> None:
@@ -26,7 +27,7 @@ class Rules:
         for name in ("nll", "own_nll"):
             bad = [margin for margin in getattr(self, name) if not 0 <= margin < float("inf")]
             require(not bad, f"evaluation.effective.{name} must hold margins in nats of at least 0, got {bad}")
-        for name in ("score", "absolute"):
+        for name in ("score", "own_score", "absolute"):
             bad = [share for share in getattr(self, name) if not 0 < share <= 1]
             require(not bad, f"evaluation.effective.{name} must hold scores above 0 and at most 1, got {bad}")
         for name, bars in vars(self).items():

@@ -1,6 +1,6 @@
 """The difference of two subjects over the same documents or samples, with its interval and its p-value.
 
-Shapes: N documents, R resamples. What is drawn is a document with all its tokens, and both subjects' sums with it.
+Shapes: N documents, R resamples, F combinations of signs. What is drawn is a whole document, with both its sums.
 """
 
 from functools import lru_cache
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from ctxext.maths.intervals import Vector, resamples_of
 
 RESAMPLES = 2000
+FLIPS = 9999
+FEW = 13
+"""Up to so many documents all combinations of signs are tried."""
+ROUNDING = 1e-12
 
 
 class Difference(NamedTuple):
@@ -24,19 +28,30 @@ class Difference(NamedTuple):
 
 
 def paired_difference(first: Vector, second: Vector, counts: Vector) -> Difference:
-    """Return (Σ `first` - Σ `second`) ÷ Σ `counts`, sums of two subjects and what both are of [N], by paired bootstrap.
+    """Return (Σ `first` - Σ `second`) ÷ Σ `counts`, sums of two subjects and what both are of [N].
 
-    The p-value is that of the percentile interval: twice the share of resamples on the other side of 0, or on it. Its
-    least value is 2 in R + 1.
+    The interval is that of a paired bootstrap. The p-value is that of flipped signs: how often their sum
+    is as large or larger if each difference has either sign with the same chance. It holds for few documents, too.
     """
     assert len(first) == len(second) == len(counts) > 0, (len(first), len(second), len(counts))
     draws = draws_of(len(counts))
     differences = first - second
     drawn = (draws @ differences) / (draws @ counts)
     low, high = np.percentile(drawn, [2.5, 97.5])
-    beyond = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
-    p = min(1.0, 2 * (1 + beyond) / (RESAMPLES + 1))
-    return Difference(float(differences.sum() / counts.sum()), float(low), float(high), p)
+    total = float(differences.sum())
+    flipped = np.abs(signs_of(len(counts)) @ differences)
+    p = float((flipped >= abs(total) * (1 - ROUNDING)).mean())
+    return Difference(total / float(counts.sum()), float(low), float(high), p)
+
+
+@lru_cache(maxsize=4)
+def signs_of(documents: int) -> NDArray[np.float64]:
+    """Return all signs that `documents` differences may have [F, N]; of many, the true ones and FLIPS drawn ones."""
+    if documents <= FEW:
+        bits: NDArray[np.int64] = (np.arange(1 << documents)[:, None] >> np.arange(documents)) & 1
+        return 1.0 - 2.0 * bits
+    drawn = np.random.default_rng(0).integers(0, 2, (FLIPS, documents))
+    return np.concatenate((np.ones((1, documents)), 1.0 - 2.0 * drawn))
 
 
 @lru_cache(maxsize=4)

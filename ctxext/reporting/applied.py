@@ -5,6 +5,8 @@ from collections.abc import Callable
 from ctxext.reporting.block import Block, by_length, interval, length_block
 from ctxext.reporting.measured import SUBJECTS, Measured, Row
 
+NEVER = " (never trained on)"
+"""What is said of a group of pairs that was held out of training, such as a direction of translation."""
 LEAD = " of lead-"
 """What stands in the metrics of a rule that no subject has a part in: the first sentences of a text as its summary."""
 
@@ -32,7 +34,10 @@ def applications(results: Measured) -> list[Block]:
             found_rows = subject_rows(results, mine, metric, shown_score, names)
             rows += [[metric, *found_rows[0][1:]]] if LEAD in metric else found_rows
         counts = sorted({row["n"] for row in found})
-        note = f"{group}, " * bool(group) + f"{' to '.join(map(str, sorted({counts[0], counts[-1]})))} pairs a cell"
+        never = NEVER * any(row.get("held_out") for row in found)
+        note = (
+            f"{group}{never}, " * bool(group) + f"{' to '.join(map(str, sorted({counts[0], counts[-1]})))} pairs a cell"
+        )
         made.append(length_block(results, f"APPLICATION {application}", note, rows, notes(found), lengths))
     return made
 
@@ -73,9 +78,21 @@ def notes(rows: list[Row]) -> str:
 
 
 def samples(results: Measured) -> list[tuple[str, str, str]]:
-    """Return the texts that rows of applications hold: what they are, what was asked, and what was written."""
-    return [
-        (f"{row['application']}, {row['subject']}", str(sample.get("source", "")), str(sample.get("prediction", "")))
-        for row in results.applications
-        for sample in row.get("samples", [])
-    ]
+    """Return the texts that rows of applications hold, of each subject those at the longest length.
+
+    Each is what it is, what was asked and expected, and what was written.
+    """
+    chosen: dict[tuple[str, str, str], Row] = {}
+    for row in results.applications:
+        whose = (row["application"], row["group"], row["subject"])
+        if row.get("samples") and row["length"] >= chosen.get(whose, row)["length"]:
+            chosen[whose] = row
+    made = []
+    for (application, group, subject), row in chosen.items():
+        at = f" at {row['length']}" if row["length"] else ""
+        group = f"{group}{NEVER}" if chosen[application, group, subject].get("held_out") else group
+        title = ", ".join(word for word in (application, group, f"{subject}{at}") if word not in ("", "all"))
+        for sample in row["samples"]:
+            target = f"\n→ {sample['target']}" if "target" in sample else ""
+            made.append((title, f"{sample.get('source', '')}{target}", str(sample.get("prediction", ""))))
+    return made

@@ -1,5 +1,6 @@
 """A table as cells of text, from which console, Markdown and page are drawn alike, and how cells are written."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from ctxext.reporting.measured import Measured, Row
 
 DASH = "\u2013"
 NO_FILLER = "no filler"
+FAILED_AT_ONCE = re.compile(r"^the (?:nll|score) at (\d+) is .*already ")
 
 UNITS = {
     "parameters": ("weights\nM", 1e-6),
@@ -23,6 +25,9 @@ UNITS = {
 """The keys of a row of cost in the order in which they are shown, each with its heading and scale."""
 COUNTED = ("parameters", "flops_per_token", "computed_flops_per_token", "mask_density", "cache_bytes_per_token")
 """The keys that follow from what the model is; the others were measured on a machine."""
+GOOD_FIT, ENOUGH_REPEATS = 0.9, 3
+UNSURE = f"{DASH}: timings that fit no power (R\u00b2 below {GOOD_FIT}) or fewer than {ENOUGH_REPEATS} tries each"
+"""Why there may be an R\u00b2 without an exponent."""
 PER_TOKEN = "times, FLOP and cache are those of a token"
 
 
@@ -80,22 +85,39 @@ def by_length(
 
 
 def footnote(results: Measured, named: tuple[str, ...], length: int, names: tuple[str, ...]) -> str:
-    """Return ` [3]` when the third entry of `missing` is about one `named`, at `length` and one of `names`."""
-    for number, row in enumerate(results.missing, start=1):
-        is_theirs = row.get("subject", named[0]) in named
-        if row["what"] in names and is_theirs and row.get("length", length) == length:
-            return f" [{number}]"
+    """Return ` [3]` when the third reason that is told is about one `named`, at `length` and one of `names`."""
+    for number, rows in enumerate(gathered(results), start=1):
+        for row in rows:
+            is_theirs = row.get("subject", named[0]) in named
+            if row["what"] in names and is_theirs and row.get("length", length) == length:
+                return f" [{number}]"
     return ""
 
 
-def absences(results: Measured) -> list[str]:
-    """Return a sentence for each entry of `missing`, in their numbered order."""
-    sentences = []
+def gathered(results: Measured) -> list[list[Row]]:
+    """Return the entries of `missing` that are told, those of one thing with one reason together."""
+    found: dict[tuple[str, str], list[Row]] = {}
     for row in results.missing:
-        place = " ".join(str(row[key]) for key in ("subject", "what") if key in row)
-        place += f" at {row['length'] or NO_FILLER}" if "length" in row else ""
-        sentences.append(f"{place}: {row['reason']}")
+        if not short_of(row["reason"]):
+            found.setdefault((row["what"], row["reason"]), []).append(row)
+    return list(found.values())
+
+
+def absences(results: Measured) -> list[str]:
+    """Return a sentence for each thing and reason that are told, with all subjects and lengths, in numbered order."""
+    sentences = []
+    for rows in gathered(results):
+        whose = ", ".join(dict.fromkeys(row["subject"] for row in rows if "subject" in row))
+        lengths = dict.fromkeys(str(row["length"] or NO_FILLER) for row in rows if "length" in row)
+        place = f"{whose} {rows[0]['what']}".strip() + (f" at {', '.join(lengths)}" if lengths else "")
+        sentences.append(f"{place}: {rows[0]['reason']}")
     return sentences
+
+
+def short_of(reason: str) -> str:
+    """Return `< 256` where `reason` says that a rule of effective length failed at the shortest length, 256."""
+    found = FAILED_AT_ONCE.search(reason)
+    return f"< {found[1]}" if found else ""
 
 
 def interval(row: Row) -> str:
@@ -114,6 +136,12 @@ def shown_length(row: Row) -> str:
     return f"{length} (low {row['low']})" if "low" in row and row["low"] != row["length"] else length
 
 
+def cost_length(rows: list[Row], target: int) -> int:
+    """Return the length at which rows of cost are shown: the `target`, or else the longest of them."""
+    lengths = [row["length"] for row in rows]
+    return target if target in lengths else max(lengths, default=target)
+
+
 def cost_name(key: str) -> str:
     """Return how the number `key` of a row of cost is called on one line."""
     return UNITS[key][0].replace("\n", " ")
@@ -121,7 +149,14 @@ def cost_name(key: str) -> str:
 
 def shown_cost(row: Row, key: str) -> str:
     """Return the number `key` of a row of cost in its unit, or a dash."""
-    return f"{row[key] * UNITS[key][1]:.3g}" if key in row else DASH
+    if key not in row or (key == "exponent" and not is_sure(row)):
+        return DASH
+    return f"{row[key] * UNITS[key][1]:.3g}"
+
+
+def is_sure(row: Row) -> bool:
+    """Return whether the exponent in `row` rests on timings that agree: a good fit, and of enough tries each."""
+    return bool(row.get("r_squared", 1.0) >= GOOD_FIT and row.get("repeats", ENOUGH_REPEATS) >= ENOUGH_REPEATS)
 
 
 def with_growth(row: Row, rows: list[Row]) -> Row:

@@ -7,14 +7,18 @@ from ctxext.reporting.block import (
     DASH,
     PER_TOKEN,
     UNITS,
+    UNSURE,
     Block,
     by_length,
     circumstances,
     columns,
+    cost_length,
     cost_name,
     footnote,
     interval,
+    is_sure,
     length_block,
+    short_of,
     shown_cost,
     shown_length,
     shown_perplexity,
@@ -22,6 +26,7 @@ from ctxext.reporting.block import (
 )
 from ctxext.reporting.measured import SUBJECTS, Measured, Point, Row, differences, method, subjects, tasks
 
+RULE = "effective_length "
 TIMES = ("ms_per_token", "decode_ms_per_token", "peak_bytes", "cache_bytes_per_token", "flops_per_token")
 
 
@@ -49,8 +54,14 @@ def perplexity(results: Measured) -> Block:
         "PERPLEXITY",
         note,
         rows,
-        f"trained at {results.lengths['trained']}, target* {results.lengths['target']}{stride_of(results)}",
+        f"trained at {results.lengths['trained']}, {target_of(results)}{stride_of(results)}",
     )
+
+
+def target_of(results: Measured) -> str:
+    """Return the target in words, with the star of its column if it has one."""
+    target = results.lengths["target"]
+    return f"target{'*' * (target in columns(results))} {target}"
 
 
 def stride_of(results: Measured) -> str:
@@ -107,9 +118,12 @@ def counted(totals: list[Row]) -> str:
 
 def effective(results: Measured) -> Block:
     """Return the effective length of each subject by each rule."""
-    rules = list(dict.fromkeys(row["rule"] for row in results.effective_length))
     named = subjects(results)
     cells = {(row["rule"], row["subject"]): shown_length(row) for row in results.effective_length}
+    for row in results.missing:
+        if row["what"].startswith(RULE) and short_of(row["reason"]):
+            cells[row["what"].removeprefix(RULE), row.get("subject", "")] = short_of(row["reason"])
+    rules = dict.fromkeys(rule for rule, _ in cells)
     rows = [
         [
             rule,
@@ -117,18 +131,20 @@ def effective(results: Measured) -> Block:
         ]
         for rule in rules
     ]
-    note = "≥: the longest evaluated length still passes; low: lower end of the 95% interval"
+    note = "≥: the longest evaluated length still passes; <: not even the shortest; low: lower end of the 95% interval"
     return Block("EFFECTIVE LENGTH", note, ["", *named], rows)
 
 
 def cost(results: Measured) -> Block:
-    """Return what each subject costs at the target length, a row a number."""
-    found = at_length(results.cost, results.lengths["target"])
+    """Return what each subject costs at the target length, or else the longest measured one, a row a number."""
+    length = cost_length(results.cost, results.lengths["target"])
+    found = at_length(results.cost, length)
     at_target = {subject: with_growth(row, results.cost) for subject, row in found.items()}
     keys = [key for key in UNITS if any(key in row for row in at_target.values())]
     rows = [[cost_name(key), *(shown_cost(row, key) for row in at_target.values())] for key in keys]
     foot = "time ~ L^: slope of ln(time) on ln(length); 1 is linear, 2 quadratic" if "exponent" in keys else ""
-    note = f"at {results.lengths['target']}; {PER_TOKEN}{circumstances(list(found.values()))}"
+    foot += f"\n{UNSURE}" * any("exponent" in row and not is_sure(row) for row in at_target.values())
+    note = f"at {length}; {PER_TOKEN}{circumstances(list(found.values()))}"
     return Block("COST", note, ["", *at_target], rows, foot=foot)
 
 

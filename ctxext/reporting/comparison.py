@@ -3,21 +3,23 @@
 from dataclasses import replace
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from ctxext.reporting.block import Block
+from ctxext.reporting.fitting import Fitting
 from ctxext.reporting.measured import Row
-from ctxext.reporting.sheet import sheet
-from ctxext.reporting.table import bulleted, drawn, escaped, heading, marked
+from ctxext.reporting.paired import at_one_length
+from ctxext.reporting.sheet import sheet, standing
+from ctxext.reporting.table import bulleted, escaped, heading, marked, numbered
 
-MANY_ROWS = 8
+MANY_ROWS, MANY_RUNS = 8, 5
 FOLDER = "folder"
 
 
 def as_text(comparison: Row) -> Group:
     """Return `comparison` for a console: who, what differs, warnings, tables, and the verdict last."""
-    page = sheet(comparison)
+    has_many = len(comparison["runs"]) > MANY_RUNS
+    page = sheet(focused(comparison), at_one_length) if has_many else sheet(comparison)
     opening = [block for block in page.blocks if block.holds_words and block.title != "EXPORT"]
     parts: list[RenderableType] = []
     for block in opening:
@@ -28,15 +30,22 @@ def as_text(comparison: Row) -> Group:
         if block not in opening:
             parts += titled(brief(block))
     if page.reasons:
-        lines = [f"[{number}] {reason}" for number, reason in enumerate(page.reasons, start=1)]
-        parts += [heading("MISSING", ""), *(Padding(Text(line), (0, 0, 0, 2)) for line in lines), Text()]
+        parts += [heading("MISSING", ""), numbered(page.reasons), Text()]
     return Group(*parts, Text.assemble(("VERDICT", "bold"), f"  {comparison['verdict']}"))
+
+
+def focused(comparison: Row) -> Row:
+    """Return `comparison` without what its runs were before training, which the other forms have."""
+    tables = [table | {"rows": standing(comparison, table["rows"])} for table in comparison["tables"]]
+    return comparison | {
+        "tables": tables,
+        "effective_length": standing(comparison, comparison["effective_length"]),
+    }
 
 
 def titled(block: Block) -> list[RenderableType]:
     """Return `block` below its title, with its foot and an empty line."""
-    foot: list[RenderableType] = [Padding(Text(block.foot, "dim"), (0, 0, 0, 1))] if block.foot else []
-    return [heading(block.title, block.note), drawn(block), *foot, Text()]
+    return [heading(block.title, block.note), Fitting(block), Text()]
 
 
 def without_folder(block: Block) -> Block:
@@ -53,7 +62,7 @@ def brief(block: Block) -> Block:
     if len(block.rows) <= MANY_ROWS or not any("\n" in cell for row in block.rows for cell in row):
         return block
     rows = [[cell.partition("\n")[0] for cell in row] for row in block.rows]
-    return replace(block, rows=rows, foot=f"{block.foot}; intervals: --markdown, --html, --json")
+    return replace(block, rows=rows, foot=f"{block.foot}; intervals: --markdown, --html, --json".removeprefix("; "))
 
 
 def as_markdown(comparison: Row) -> str:

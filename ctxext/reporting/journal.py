@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ctxext.reporting import plots, table
 from ctxext.reporting.events import PATTERN, EventFile
 from ctxext.reporting.measured import Measured, Row
-from ctxext.reporting.progress import StepLine, watched
+from ctxext.reporting.progress import MeasureLine, StepLine, watched
 from ctxext.reporting.scalars import HYPERPARAMETERS, SHOWN_FIRST, TARGET_TAGS, at_target, charts, curves, step_scalars
 from ctxext.reporting.verdict import verdict
 
@@ -55,6 +55,15 @@ class Journal:
             yield line
         finally:
             line.end()
+
+    @contextmanager
+    def measuring(self, label: str) -> Iterator[MeasureLine]:
+        """Show on one line, which begins with `label`, what is measured while the block runs."""
+        line = MeasureLine(label)
+        try:
+            yield line
+        finally:
+            line.close()
 
     def log_step(self, row: Row) -> None:
         """Write `row` as a line of `metrics.jsonl`, and its scalars at its step as train/KEY; a key with / is a tag.

@@ -3,7 +3,9 @@
 from ctxext.reporting.block import DASH, Block
 from ctxext.reporting.measured import Row
 
-SIDE_BY_SIDE, LONGEST_VALUE = 4, 60
+SIDE_BY_SIDE, LONGEST_VALUE = 3, 120
+TOLD = ("name", "seed", "trainer.steps")
+"""Keys that the table of runs has."""
 
 
 def runs(comparison: Row) -> Block:
@@ -43,11 +45,12 @@ def config(comparison: Row) -> Block:
     found, labels = comparison["config"], [run["label"] for run in comparison["runs"]]
     keys, differ = found.get("keys", 0), found.get("differ", [])
     note = f"{len(differ)} of {keys} keys differ"
+    differ = [key for key in differ if key["key"] not in TOLD]
     if len(labels) <= SIDE_BY_SIDE:
         rows = [[key["key"], *(shown_value(key["values"].get(label)) for label in labels)] for key in differ]
         return Block("CONFIG", note, ["", *labels], rows, holds_words=True)
     rows = []
-    for key in differ:
+    for key in gathered(differ):
         holders: dict[str, list[str]] = {}
         for label in labels:
             holders.setdefault(shown_value(key["values"].get(label)), []).append(label)
@@ -56,9 +59,27 @@ def config(comparison: Row) -> Block:
     return Block("CONFIG", note, ["", "value", "runs"], rows, holds_words=True)
 
 
+def gathered(differ: list[Row]) -> list[Row]:
+    """Return `differ` with a part's settings beside its class, `Yarn(factor 4.0)`, where the classes differ."""
+    keys = {key["key"] for key in differ}
+    made = []
+    for key in differ:
+        prefix = f"{key['key']}."
+        own = [
+            (other["key"].removeprefix(prefix), other["values"]) for other in differ if other["key"].startswith(prefix)
+        ]
+        values = {}
+        for label, value in key["values"].items():
+            said = ", ".join(f"{name} {shown_value(found[label])}" for name, found in own if label in found)
+            values[label] = f"{value}({said})" if said else value
+        if not any(key["key"].startswith(f"{other}.") for other in keys):
+            made.append({"key": key["key"], "values": values})
+    return made
+
+
 def shown_value(value: object) -> str:
     """Return a configuration's value, cut if long, or a dash if there is none."""
-    text = DASH if value is None else str(value)
+    text = DASH if value is None else f"{value:.6g}" if isinstance(value, float) and value % 1 else str(value)
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 

@@ -18,9 +18,9 @@ CONTROLS = ("base", "truncated")
 
 def charts(comparison: Row) -> Iterator[Chart]:
     """Yield a chart for each table of `comparison` and each kind of cost that varies, with two lengths or more."""
-    for table in shown_tables(comparison):
+    for title, table in drawn_tables(comparison):
         chart = Chart(
-            name_of(table),
+            title,
             str(table["measure"]),
             lines(comparison, table["rows"]),
             table["trained"],
@@ -37,6 +37,19 @@ def charts(comparison: Row) -> Iterator[Chart]:
         chart = Chart(title, title, lines(comparison, cost_rows(comparison["cost"], key)), trained, targets, AMOUNT)
         if len(chart.lengths) > 1 and varies(chart):
             yield chart
+
+
+def drawn_tables(comparison: Row) -> Iterator[tuple[str, Row]]:
+    """Yield title and table of each picture: one for all runs, or one for each where they read different data."""
+    is_shared = len(comparison["runs"]) == 1 or "data" in comparison.get("same", [])
+    for table in shown_tables(comparison):
+        if is_shared:
+            yield name_of(table), table
+            continue
+        for run in comparison["runs"]:
+            mine = [row for row in table["rows"] if row["run"] in ("", run["label"])]
+            rows = [row | {"run": ""} if row["subject"] in CONTROLS else row for row in mine]
+            yield f"{name_of(table)}, {run['label']} {run.get('name', '')}", table | {"rows": rows}
 
 
 def varies(chart: Chart) -> bool:

@@ -81,6 +81,49 @@ class StepLine:
         self.bar.close()
 
 
+class MeasureLine:
+    """One line on a measurement: rewritten in place on a terminal; in a log, one when a part ends, and in between."""
+
+    def __init__(self, label: str) -> None:
+        """Begin each line with `label`."""
+        self.label, self.what, self.counted = label, "", ""
+        self.begun = self.shown = time.monotonic()
+        self.terminal = sys.stderr.isatty()
+        self.bar = tqdm(bar_format="{desc}", file=sys.stderr, disable=not self.terminal, dynamic_ncols=True)
+
+    def begin(self, what: str) -> None:
+        """Measure `what` from now on."""
+        self.what, self.counted = what, ""
+        self.begun = self.shown = time.monotonic()
+
+    def count(self, done: int, total: int) -> None:
+        """Take note that `done` of `total` rows are scored."""
+        self.counted = f"{done}/{total}"
+
+    def tick(self) -> None:
+        """Show how far it is, in a log at most every ten seconds."""
+        if self.terminal or time.monotonic() - self.shown >= QUIET_SECONDS:
+            self.show(self.counted)
+
+    def end(self, found: str) -> None:
+        """Show what was `found`."""
+        self.show(found)
+
+    def show(self, words: str) -> None:
+        """Show `words` on what is measured, and how long that took."""
+        self.shown = time.monotonic()
+        parts = (self.label, self.what, words, clock(self.shown - self.begun))
+        text = "  ".join(part for part in parts if part)
+        if self.terminal:
+            self.bar.set_description_str(text)
+        else:
+            tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Leave the line as it stands."""
+        self.bar.close()
+
+
 def shown_numbers(row: Row) -> list[str]:
     """Return the numbers of a step in few characters, without those that `row` lacks."""
     forms = {"loss": "loss {:.3f}", "accuracy": "acc {:.3f}", "learning_rate": "lr {:.1e}", "grad_norm": "grad {:.2f}"}

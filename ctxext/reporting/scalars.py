@@ -17,6 +17,8 @@ TARGET_TAGS = [
     *(f"target/{measure}/method" for measure in ("tasks", "effective_length", "ms_per_token")),
 ]
 BY_LENGTH = ("nll", "perplexity")
+RULE = "effective_length "
+"""What stands before a rule in the protocol, which has them in the order of the configuration: the first one counts."""
 METHOD = "method"
 """What the subject that stands for the method is called, so that trained and untrained runs share tags."""
 SCORES = 16
@@ -119,7 +121,9 @@ def at_target(results: Measured) -> dict[str, float]:
     found |= {f"passkey/{row['subject']}": row["value"] for row in totals if row["task"] == "passkey"}
     values = [row["value"] for row in totals if row["subject"] == mine]
     found |= {f"tasks/{mine}": sum(values) / len(values)} if values else {}
-    reached = [row for row in results.effective_length if row["rule"].startswith("nll")]
+    rules = [key.removeprefix(RULE) for key in results.protocol if key.startswith(f"{RULE}nll")]
+    rules += [row["rule"] for row in results.effective_length if row["rule"].startswith("nll")]
+    reached = [row for row in results.effective_length if row["rule"] in rules[:1]]
     found |= {f"effective_length/{row['subject']}": row["length"] for row in reached}
     times = [row for row in results.cost if row["length"] == target and "ms_per_token" in row]
     found |= {f"ms_per_token/{row['subject']}": row["ms_per_token"] for row in times}

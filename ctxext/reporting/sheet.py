@@ -1,39 +1,62 @@
 """A comparison as blocks and footnotes: one form for console, Markdown and page, so that all hold the same numbers."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from ctxext.reporting.block import (
     COUNTED,
     DASH,
     UNITS,
+    UNSURE,
     Block,
     circumstances,
+    cost_length,
     interval,
-    length_name,
+    is_sure,
+    short_of,
     shown_cost,
     shown_length,
     shown_perplexity,
     with_growth,
 )
 from ctxext.reporting.measured import Row
+from ctxext.reporting.metrics import application_block
+from ctxext.reporting.paired import beyond, header, paired
 from ctxext.reporting.participants import config, export, runs
 
-STARS = ((0.001, "***"), (0.01, "**"), (0.05, "*"))
 LONGEST_NAME, RULES = 16, 3
+FEW = 2
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass
 class Footnotes:
-    """Reasons by their numbers, each once, in the order in which they were met."""
+    """Reasons by their numbers, each once, in the order in which they were met; numbers don't tell them apart."""
 
-    reasons: list[str] = field(default_factory=list)
+    known: dict[str, list[list[str]]] = field(default_factory=dict)
 
     def mark(self, reason: str) -> str:
         """Return the mark ` [2]` of `reason`, and keep it."""
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-        return f" [{self.reasons.index(reason) + 1}]"
+        form = NUMBER.sub("#", reason)
+        self.known.setdefault(form, []).append(NUMBER.findall(reason))
+        return f" [{list(self.known).index(form) + 1}]"
+
+    @property
+    def reasons(self) -> list[str]:
+        """Each reason as a sentence, with the numbers of all that it stands for."""
+        return [filled(form, list(zip(*numbers, strict=True))) for form, numbers in self.known.items()]
+
+
+def filled(form: str, numbers: Sequence[Sequence[str]]) -> str:
+    """Return the sentence `form` with each `#` replaced by its `numbers`: all of few, the range of many."""
+    first, *parts = form.split("#") if numbers else [form]
+    texts = []
+    for place in numbers:
+        values = sorted(set(place), key=float)
+        texts.append(" or ".join(values) if len(values) <= FEW else f"{values[0]} to {values[-1]}")
+    return first + "".join(text + part for text, part in zip(texts, parts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -44,12 +67,16 @@ class Sheet:
     reasons: list[str]
 
 
-def sheet(comparison: Row) -> Sheet:
-    """Return `comparison` as blocks that have any rows, and its reasons."""
+def sheet(comparison: Row, differences: Callable[[Row, Row], Block] = paired) -> Sheet:
+    """Return `comparison` as blocks that have any rows, and its reasons; `differences` makes those of a table."""
     notes = Footnotes()
     made = [runs(comparison), config(comparison)]
-    for table in shown_tables(comparison):
-        made += [measured(comparison, table, notes), paired(comparison, table)]
+    tables = shown_tables(comparison)
+    for table in tables:
+        mine = [other for other in tables if other.get("application", "") == table.get("application")]
+        if table in mine[:1]:
+            made.append(application_block(mine, partial(row_name, comparison), partial(cell, notes=notes)))
+        made += [*([] if mine else [measured(comparison, table, notes)]), differences(comparison, table)]
     made += [*effective(comparison, notes), *cost(comparison), export(comparison)]
     besides = [sentence for sentence in comparison["missing"] if sentence not in notes.reasons]
     return Sheet([block for block in made if block.rows], notes.reasons + besides)
@@ -70,7 +97,8 @@ def measured(comparison: Row, table: Row, notes: Footnotes) -> Block:
         rows.append([name, *(cell(table["measure"], row, str(length), notes) for length in lengths)])
     title, measure = str(table["title"]), str(table["measure"])
     title = title if measure.lower() in title.lower() else f"{title} {measure}"
-    foot = [f"trained at {table['trained']}, * target", *seeded(table["rows"])]
+    target = ", * target" if set(table["targets"]) & set(lengths) else ""
+    foot = [f"trained at {table['trained']}{target}", *seeded(table["rows"])]
     return Block(title, str(table.get("note", "")), header(table), rows, beyond(table), "; ".join(foot))
 
 
@@ -80,14 +108,9 @@ def seeded(rows: list[Row]) -> list[str]:
     return [f"± standard deviation over {' or '.join(map(str, sorted(counts)))} seeds"] if counts else []
 
 
-def header(table: Row) -> list[str]:
-    """Return the headings of the lengths of `table`, those of targets marked."""
-    return ["", *(length_name(length) + "*" * (length in table["targets"]) for length in table["lengths"])]
-
-
-def beyond(table: Row) -> int:
-    """Return how many lengths of `table` lie past the trained one."""
-    return sum(length > table["trained"] for length in table["lengths"])
+def row_name(comparison: Row, row: Row) -> str:
+    """Return how a single `row` is called."""
+    return row_names(comparison, [row])[0]
 
 
 def row_names(comparison: Row, rows: list[Row]) -> list[str]:
@@ -101,7 +124,8 @@ def row_names(comparison: Row, rows: list[Row]) -> list[str]:
     names = []
     for row in rows:
         name = named.get(row["run"], "")
-        name = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
+        longest = LONGEST_NAME + 6 if is_plain else LONGEST_NAME
+        name = name if len(name) <= longest else name[: longest - 1] + "…"
         subject = "" if is_plain and row["run"] else row["subject"]
         names.append(" ".join(word for word in (row["run"], name, subject) if word))
     return names
@@ -131,65 +155,18 @@ def shown(measure: str, value: float) -> str:
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def paired(comparison: Row, table: Row) -> Block:
-    """Return the paired differences that belong to `table`; those of perplexity are of nll."""
-    measures = ("perplexity", "nll") if table["measure"] == "perplexity" else (table["measure"],)
-    found = [row for row in comparison["differences"] if row["measure"] in measures]
-    pairs = dict.fromkeys(pair_name(comparison, row) for row in found)
-    rows = []
-    for pair in pairs:
-        values = {row["length"]: difference(row) for row in found if pair_name(comparison, row) == pair}
-        rows.append([pair, *(values.get(length, DASH) for length in table["lengths"])])
-    names = ", ".join(dict.fromkeys(str(row["measure"]) for row in found))
-    is_loss = table.get("lower_is_better", False)
-    lines = [f"paired, {'below' if is_loss else 'above'} 0: the first is better" + significance(found)]
-    if any(row["second_subject"] == "truncated" for row in found):
-        lines.append(f"{'above' if is_loss else 'below'} 0 against truncated: worse than dropping the old text")
-    title = f"{names.upper() if is_loss else names} DIFFERENCE"
-    return Block(title, "the same documents or samples", header(table), rows, beyond(table), "\n".join(lines))
-
-
-def pair_name(comparison: Row, row: Row) -> str:
-    """Return how the pair of a difference is called: `B - A`, `A - truncated`, with the subjects that are not plain."""
-    plain = {run["label"]: run.get("subject") for run in comparison["runs"]}
-    first, second = row["first"], row["second"]
-    left = first if row.get("first_subject") == plain.get(first) else f"{first} {row.get('first_subject', '')}"
-    if first == second or row.get("second_subject") in ("base", "truncated"):
-        return f"{left} - {row['second_subject']}"
-    right = second if row.get("second_subject") == plain.get(second) else f"{second} {row.get('second_subject', '')}"
-    return f"{left} - {right}"
-
-
-def difference(row: Row) -> str:
-    """Return a difference with its stars, or with `°` if it has no p-value and its interval includes 0."""
-    p = row.get("p_holm", row.get("p"))
-    if p is not None:
-        mark = next((stars for bound, stars in STARS if p < bound), "")
-    else:
-        mark = "°" if row.get("low", 1) <= 0 <= row.get("high", -1) else ""
-    return f"{row['difference']:+.3f}{mark}"
-
-
-def significance(rows: Iterable[Row]) -> str:
-    """Return what the marks of `rows` mean."""
-    marks = {difference(row).lstrip("+-.0123456789") for row in rows}
-    name = "p after Holm" if any("p_holm" in row for row in rows) else "p"
-    known = [(stars, bound) for bound, stars in reversed(STARS) if stars in marks]
-    bounds = ", ".join(f"{stars} below {bound:g}" for stars, bound in known)
-    return (f"; {name}: {bounds}" if known else "") + ("; ° the interval includes 0" if "°" in marks else "")
-
-
 def effective(comparison: Row, notes: Footnotes) -> list[Block]:
     """Return the effective length of each subject of each run by each rule, three rules a block."""
     found = comparison["effective_length"]
     rules = list(dict.fromkeys(row["rule"] for row in found))
     cells = {}
     for row in found:
-        text = shown_length(row) if "length" in row else DASH + notes.mark(str(row.get("reason", "not measured")))
+        reason = str(row.get("reason", "not measured"))
+        text = shown_length(row) if "length" in row else short_of(reason) or DASH + notes.mark(reason)
         cells[row["run"], row["subject"], row["rule"]] = text
     who = {(row["run"], row["subject"]): row for row in found}
     names = row_names(comparison, list(who.values()))
-    note = "≥: the longest evaluated length still passes; low: lower end of the 95% interval"
+    note = "≥: the longest evaluated length still passes; <: not even the shortest; low: lower end of the 95% interval"
     made = []
     for first in range(0, len(rules), RULES):
         some = rules[first : first + RULES]
@@ -199,11 +176,15 @@ def effective(comparison: Row, notes: Footnotes) -> list[Block]:
 
 
 def cost(comparison: Row) -> list[Block]:
-    """Return what each run costs at its target length: what was measured on a machine, and what was counted."""
+    """Return what each run costs at its target length, or else the longest measured: what was timed, and counted."""
     targets = {run["label"]: run.get("target") for run in comparison["runs"]}
     longest = max((target for target in targets.values() if target), default=0)
-    rows = [row for row in comparison["cost"] if row["length"] == (targets.get(row["run"]) or longest)]
-    rows = [with_growth(row, comparison["cost"]) for row in rows]
+    chosen = {
+        label: cost_length([row for row in comparison["cost"] if row["run"] == label], targets.get(label) or longest)
+        for label in {row["run"] for row in comparison["cost"]}
+    }
+    rows = [row for row in comparison["cost"] if row["length"] == chosen[row["run"]]]
+    rows = [with_growth(row, comparison["cost"]) for row in standing(comparison, rows)]
     at = " or ".join(str(length) for length in sorted({row["length"] for row in rows}))
     keys = [key for key in UNITS if any(key in row for row in rows)]
     names = row_names(comparison, rows)
@@ -213,5 +194,51 @@ def cost(comparison: Row) -> list[Block]:
         ("ARITHMETIC", f"at {at}, FLOP and cache of a token", [key for key in keys if key in COUNTED]),
     ):
         lines = [[name, *(shown_cost(row, key) for key in some)] for name, row in zip(names, rows, strict=True)]
-        made.append(Block(title, note, ["", *(UNITS[key][0] for key in some)], lines if some else []))
+        lines = merged(lines, short_names(comparison, rows)) if title == "ARITHMETIC" else lines
+        foot = UNSURE if "exponent" in some and not all(is_sure(row) for row in rows if "exponent" in row) else ""
+        made.append(Block(title, note, ["", *(UNITS[key][0] for key in some)], lines if some else [], foot=foot))
     return made
+
+
+def standing(comparison: Row, rows: list[Row]) -> list[Row]:
+    """Return `rows` without those of a run before its training, where there are others of it after."""
+    plain = {run["label"]: run.get("subject") for run in comparison["runs"]}
+    after = {row["run"] for row in rows if row["subject"] == plain.get(row["run"])}
+    return [row for row in rows if row["subject"] != "zero_shot" or row["run"] not in after or is_plain(row, plain)]
+
+
+def is_plain(row: Row, plain: Row) -> bool:
+    """Return whether `row` is of the subject that stands for its run, which `plain` has by label."""
+    return bool(row["subject"] == plain.get(row["run"]))
+
+
+def short_names(comparison: Row, rows: list[Row]) -> list[str]:
+    """Return how `rows` are called where they share a line: a control by its subject, a run by its letter."""
+    plain = {run["label"]: run.get("subject") for run in comparison["runs"]}
+    return [
+        row["run"] if is_plain(row, plain) else " ".join(word for word in (row["run"], row["subject"]) if word)
+        for row in rows
+    ]
+
+
+def ranges(short: list[str], some: list[int]) -> list[str]:
+    """Return the names in `short` of the rows `some`; of three runs or more in a row `A to C`."""
+    series: list[list[int]] = []
+    for index in some:
+        follows = series and short[index].isupper() and series[-1][-1] == index - 1 and short[index - 1].isupper()
+        series = [*series[:-1], [*series[-1], index]] if follows else [*series, [index]]
+    names = []
+    for row in series:
+        names += [f"{short[row[0]]} to {short[row[-1]]}"] if len(row) > 2 else [short[index] for index in row]
+    return names
+
+
+def merged(lines: list[list[str]], short: list[str]) -> list[list[str]]:
+    """Return `lines` with those of equal numbers as one, under their `short` names."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for index, (_, *cells) in enumerate(lines):
+        groups.setdefault(tuple(cells), []).append(index)
+    return [
+        [lines[some[0]][0] if len(some) == 1 else ", ".join(ranges(short, some)), *cells]
+        for cells, some in groups.items()
+    ]

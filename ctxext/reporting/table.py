@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from rich.console import Console, Group, JustifyMethod, RenderableType
-from rich.padding import Padding
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ctxext.reporting.block import Block, absences, calm
 from ctxext.reporting.blocks import blocks
+from ctxext.reporting.fitting import Fitting
 from ctxext.reporting.measured import Measured
 from ctxext.reporting.verdict import verdict
 
@@ -38,15 +38,12 @@ def results_table(results: Measured) -> Group:
     """Return all tables of `results`, what they say in sentences, and what is missing, for a console."""
     parts: list[RenderableType] = []
     for block in blocks(results):
-        parts += [heading(block.title, block.note), drawn(block)]
-        parts += [Text(block.foot, "dim")] if block.foot else []
-        parts.append(Text())
+        parts += [heading(block.title, block.note), Fitting(block), Text()]
     sentences = verdict(results)
     if sentences:
         parts += [heading("IN WORDS", ""), *(bulleted(sentence) for sentence in sentences), Text()]
     if results.missing:
-        lines = [f"[{number}] {line}" for number, line in enumerate(absences(results), start=1)]
-        parts += [heading("MISSING", ""), *(Padding(Text(line), (0, 0, 0, 2)) for line in lines), Text()]
+        parts += [heading("MISSING", ""), numbered(absences(results)), Text()]
     return Group(*parts[:-1])
 
 
@@ -62,32 +59,13 @@ def bulleted(sentence: str) -> Table:
     return item
 
 
-def drawn(block: Block) -> Table:
-    """Return `block` for a console, with a divider before the columns that lie beyond the trained length.
-
-    Words wrap, numbers don't.
-    """
-    header, rows = block.header, block.rows
-    divider = len(header) - block.beyond if 0 < block.beyond < len(header) - 1 else 0
-    table = Table(box=None, padding=(0, 1), pad_edge=True, header_style="", collapse_padding=False)
-    for column, name in enumerate(header):
-        if divider and column == divider:
-            table.add_column("|", style="dim", header_style="dim")
-        left = column == 0 or block.holds_words
-        wraps = block.holds_words and column > 0
-        justify: JustifyMethod = "left" if left else "right"
-        table.add_column(Text(name), justify=justify, no_wrap=not wraps, overflow="fold" if wraps else "ellipsis")
-    for cells in rows:
-        texts = [lined(cell) for cell in cells]
-        height = max(cell.count("\n") for cell in cells) + 1
-        table.add_row(*texts[:divider], *([Text("\n".join("|" * height))] if divider else []), *texts[divider:])
-    return table
-
-
-def lined(cell: str) -> Text:
-    """Return a cell whose second line, an interval, is dim."""
-    first, _, second = cell.partition("\n")
-    return Text.assemble(first, "\n", (second, "dim")) if second else Text(first)
+def numbered(sentences: Sequence[str]) -> Table:
+    """Return `sentences` by their numbers, their later lines indented."""
+    items = Table.grid(padding=(0, 1, 0, 0))
+    items.add_column(justify="right", no_wrap=True)
+    for number, sentence in enumerate(sentences, start=1):
+        items.add_row(Text(f" [{number}]"), Text(sentence, overflow="fold"))
+    return items
 
 
 def markdown(results: Measured) -> str:

@@ -1,14 +1,19 @@
 """What the numbers of a run say, in plain sentences: for the method, and against it."""
 
+from ctxext.maths.multiple import FEWEST
 from ctxext.reporting.measured import Measured, Point, Row, differences, method, tasks
 
 
 def verdict(results: Measured) -> list[str]:
-    """Return what the method costs, gains and loses against the base and against dropping the old text."""
+    """Return what the method costs, gains and loses against the base and against dropping the old text.
+
+    What to beware of comes first, if the protocol holds it.
+    """
     subject = method(results)
+    cautions = [f"Caution: {results.protocol['caution']}."] if "caution" in results.protocol else []
     if not subject:
-        return []
-    sentences = [*against_base(results, subject), *against_truncated(results, subject)]
+        return cautions
+    sentences = [*cautions, *against_base(results, subject), *against_truncated(results, subject)]
     for task in tasks(results):
         sentences += on_task(results, subject, task)
     return sentences
@@ -40,9 +45,10 @@ def against_truncated(results: Measured, subject: str) -> list[str]:
     """Return at which lengths beyond the trained one `truncated` has the lower nll, and at which it does not."""
     trained = results.lengths["trained"]
     beyond = [point for point in differences(results, subject, "truncated") if point[0] > trained]
-    level = [point for point in beyond if undecided(point)]
-    worse = [point for point in beyond if point[1] > 0 and not undecided(point)]
-    better = [point for point in beyond if point[1] <= 0 and not undecided(point)]
+    few = not is_enough(results.protocol.get("documents", FEWEST))
+    level = [point for point in beyond if few or undecided(point)]
+    worse = [point for point in beyond if point[1] > 0 and point not in level]
+    better = [point for point in beyond if point[1] <= 0 and point not in level]
     sentences = []
     if worse:
         sentences.append(
@@ -59,7 +65,7 @@ def against_truncated(results: Measured, subject: str) -> list[str]:
 
 
 def on_task(results: Measured, subject: str, task: str) -> list[str]:
-    """Return what `subject` scores in `task` at the target, its gain on each control, and whether intervals overlap."""
+    """Return what `subject` scores in `task` at the target, and its paired gain on each control."""
     target = results.lengths["target"]
     mine = at(results.totals(task, subject), target)
     if not mine:
@@ -68,10 +74,23 @@ def on_task(results: Measured, subject: str, task: str) -> list[str]:
     for other in ("base", "truncated"):
         row = at(results.totals(task, other), target)
         if row:
-            apart = row["high"] < mine["low"] or mine["high"] < row["low"]
-            overlap = "intervals do not overlap" if apart else "intervals overlap"
-            sentence += f"; {other} {score(row)}, {mine['value'] - row['value']:+.2f} for {subject}, {overlap}"
+            sentence += f"; {other} {score(row)}{gain(mine, other, subject)}"
     return [sentence + ".", *without_filler(results, subject, task)]
+
+
+def gain(mine: Row, other: str, subject: str) -> str:
+    """Return what `subject` gains on the control `other` by pairs of the same samples, if the row `mine` holds it."""
+    key = f"minus_{other}"
+    if key not in mine:
+        return ""
+    low, high = mine[f"{key}_low"], mine[f"{key}_high"]
+    apart = "" if is_enough(mine.get("n", 0)) and (low > 0 or high < 0) else ", which may be chance"
+    return f", {mine[key]:+.2f} for {subject} (paired 95% {low:+.2f} to {high:+.2f}{apart})"
+
+
+def is_enough(pairs: int) -> bool:
+    """Return whether a paired test of so many pairs can tell anything at 5%."""
+    return pairs >= FEWEST
 
 
 def without_filler(results: Measured, subject: str, task: str) -> list[str]:

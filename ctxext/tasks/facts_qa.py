@@ -15,6 +15,7 @@ from numpy.random import Generator
 from ctxext.refusal import require
 from ctxext.tasks import recall
 from ctxext.tasks.haystack import Haystack, room_of, stacked
+from ctxext.tasks.knowledge import known
 from ctxext.tasks.samples import Asked, Material, Place, Task
 from ctxext.tasks.values import Encode, alike, asked, longest
 
@@ -23,6 +24,7 @@ SURNAMES = """
     Taylor Fisher Hunter Carter Cooper Porter Turner Walker Weaver Ward Webb Young Long Short Swift Sharp Wise Rich
     Black White Gray
 """.split()  # noqa: SIM905
+PEOPLE = [f"{first} {last}" for first, last in product(recall.NAMES, SURNAMES)]
 TOWNS = [
     f"{first}{last}"
     for first, last in product(
@@ -100,7 +102,7 @@ class FactsQa(Task):
         told = [gold] if student is None else [gold, student]
         needles = [encode(person.document(int(draw.integers(2)))) for person in told]
         rest = chain(others[len(told) - 1 :], people)
-        room = room_of(place, needles, [question], lambda: self.longest(encode))
+        room = room_of(place, needles, [question], lambda: known(material, repr(self), lambda: self.longest(encode)))
 
         def line() -> list[int]:
             person = next(rest, None)
@@ -117,8 +119,7 @@ class FactsQa(Task):
 
         The first values of `kind` are alike in tokens.
         """
-        places = draw.permutation(len(recall.NAMES) * len(SURNAMES))
-        names = [f"{recall.NAMES[place // len(SURNAMES)]} {SURNAMES[place % len(SURNAMES)]}" for place in places]
+        names = [PEOPLE[place] for place in draw.permutation(len(PEOPLE)).tolist()]
         pools = {
             "who": names,
             "where": [TOWNS[place] for place in draw.permutation(len(TOWNS))],
@@ -126,7 +127,10 @@ class FactsQa(Task):
         }
         pool = pools[kind]
         front = alike(pool[:PROBED], ALIKE, encode)
-        pools[kind] = [*front, *(value for value in pool if value not in set(front))]
+        taken = set(front)
+        rest = [value for value in pool if value not in taken]
+        # In the order of the pool, the unlike ones would be among the first, and the first is asked for.
+        pools[kind] = [*(front[place] for place in draw.permutation(ALIKE).tolist()), *rest]
         names, towns, things = pools["who"], pools["where"], pools["what"]
         for number, name in enumerate(names):
             town, thing = (pool[number and 1 + (number - 1) % (len(pool) - 1)] for pool in (towns, things))

@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 
 from ctxext.refusal import Refusal, require
 from ctxext.tasks.haystack import room_of, stacked
-from ctxext.tasks.samples import Asked, Material, Place, Task
-from ctxext.tasks.values import Encode
+from ctxext.tasks.samples import Asked, Material, Place, Task, written
 from ctxext.tasks.words import QUESTION, alike, coded_words, filler, most_tokens, question
 
 NOISE = " ..."
 """What is said most often, and not asked for."""
 ASKED = 3
-CANDIDATES = 30
-FEWEST_KINDS = 6
-FEWEST = 10
-"""Words of a text, below which it is refused: few draws of fewer are without a tie."""
+RIVALS = 6
+"""Words that stand less often and are the wrong candidates: each stands in every text."""
+FEWEST_KINDS = 1 + ASKED + RIVALS
+FEWEST = 4
+"""Words of a text beside those that stand in every one, below which it is refused."""
+SURE = np.array([0] + [2] * ASKED + [1] * RIVALS)
+"""How often the word of each rank stands at least, so that a short text has rivals, and words above them."""
+SPARE = 30
+"""Words drawn more than are said, so that those taken are alike in tokens."""
 TRIES = 3000
 
 
@@ -43,14 +47,14 @@ class FrequentWords(Task):
         """Return the sample at `place`, its words in the order in which they were drawn."""
         draw, encode = place.draw, material.encode
         kinds = max(FEWEST_KINDS, place.length // self.tokens_a_kind)
-        drawn = list(islice(coded_words(draw), 2 * (kinds + CANDIDATES)))
-        coded = alike(drawn, kinds - 1 + CANDIDATES, encode)
+        drawn = islice(coded_words(draw), kinds + SPARE)
+        coded = alike(draw, {word: encode(f" {word}") for word in drawn}, kinds - 1)
         words = list(coded)
-        asked = question(words[:ASKED], words[ASKED:CANDIDATES], encode)
-        tokens = [encode(NOISE), *list(coded.values())[: kinds - 1]]
+        asked = question(words[:ASKED], words[ASKED : ASKED + RIVALS], encode)
+        tokens = [encode(NOISE), *coded.values()]
         sizes = np.array([len(word) for word in tokens])
-        least = FEWEST * int(sizes.max())
-        room = least + room_of(place, [[0] * least], [asked], lambda: self.longest(encode))
+        fewest = FEWEST * int(sizes.max()) + int(sizes[: len(SURE)] @ SURE)
+        room = fewest + room_of(place, [[0] * fewest], [asked], lambda: self.longest(material))
         ranks = self.draw_ranks(draw, sizes, room)
         missing = room - int(sizes[ranks].sum()) if place.length else 0
         text, _ = stacked(missing, filler(draw, encode), filler(draw, encode)).bury([], [])
@@ -58,9 +62,11 @@ class FrequentWords(Task):
         text += [token for rank in ranks.tolist() for token in tokens[rank]]
         return Asked(place, text, draw.permutation(starts).tolist(), [asked])
 
-    def longest(self, encode: Encode) -> int:
+    def longest(self, material: Material) -> int:
         """Return how many tokens the fewest words, question and answer take at most."""
-        return len(encode(QUESTION)) + (FEWEST + 1) * max(most_tokens(encode), len(encode(NOISE)))
+        most, encode = most_tokens(material), material.encode
+        fewest = FEWEST * max(most, len(encode(NOISE))) + int(SURE.sum()) * most
+        return len(encode(QUESTION)) + fewest + written([most] * ASKED)
 
     def draw_ranks(self, draw: Generator, sizes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
         """Return ranks from 0 of words of these `sizes` in tokens, as many as `room` holds, drawn until none ties.
@@ -69,13 +75,23 @@ class FrequentWords(Task):
         """
         chances = np.arange(1, len(sizes) + 1, dtype=np.float64) ** -self.alpha
         chances /= chances.sum()
+        sure = np.concatenate([SURE, np.zeros(len(sizes) - len(SURE), np.int64)])
         for _ in range(TRIES):
             ranks = draw.choice(len(sizes), size=room // int(sizes.min()), p=chances)
-            ranks = ranks[: int(np.searchsorted(sizes[ranks].cumsum(), room, side="right"))]
+            first = within(ranks, sizes, room - int(sizes @ sure))
+            # What is sure is added only where it wasn't drawn: long texts follow the law.
+            missing = np.maximum(sure - np.bincount(first, minlength=len(sizes)), 0)
+            left = room - int(sizes @ missing)
+            ranks = np.concatenate([np.repeat(np.arange(len(sizes)), missing), within(ranks, sizes, left)])
             counts = np.bincount(ranks, minlength=len(sizes))
             if counts[1 : ASKED + 1].min() > counts[ASKED + 1 :].max():
-                return ranks
+                return draw.permutation(ranks)
         raise Refusal(
             f"evaluation.parameters.frequent_words.alpha must be such that three words stand out, got {self.alpha}, "
             f"with which none did in {TRIES} draws of {len(ranks)} words; choose alpha=2.0"
         )
+
+
+def within(ranks: NDArray[np.int64], sizes: NDArray[np.int64], room: int) -> NDArray[np.int64]:
+    """Return the first of `ranks`, as many as `room` has tokens for."""
+    return ranks[: int(np.searchsorted(sizes[ranks].cumsum(), room, side="right"))]

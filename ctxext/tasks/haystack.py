@@ -61,13 +61,13 @@ def check_haystack(where: str, kind: str, known: Sequence[str]) -> None:
 
 
 def room_of(place: Place, needles: Sequence[list[int]], questions: Sequence[Question], least: Callable[[], int]) -> int:
-    """Return how many tokens the haystack gets: what `needles` and the longest question and answer leave.
+    """Return how many tokens the haystack gets: what `needles` and the longest question with its answer leave.
 
     A length without room is refused with `least`, the tokens that suffice for any draw.
     """
     if not place.length:
         return 0
-    asked = max(len(question.tokens) + max(map(len, question.answers)) for question in questions)
+    asked = max(len(question.tokens) + question.room for question in questions)
     needed = sum(map(len, needles)) + asked
     if needed > place.length:
         shortest = max(needed, least())

@@ -6,9 +6,11 @@ k1 v1 k2 v2 k3 v3 | k2 v2 r r r r k1 v1 r r r r r r k3 v3 r r        r random; t
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ctxext.refusal import require
+from ctxext.tasks.knowledge import known
 from ctxext.tasks.samples import Dictated, Material, Place, Task
 
 
@@ -29,7 +31,7 @@ class Mqar(Task):
 
     def sample(self, place: Place, material: Material) -> Dictated:
         """Return the sample at `place`; a length that the vocabulary or the pairs don't allow is refused."""
-        draw, ordinary = place.draw, np.array(material.ordinary)
+        draw, ordinary = place.draw, known(material, "ids", lambda: np.unique(np.array(material.ordinary)))
         length = place.length or self.shortest
         self.check(place, length, len(ordinary))
         half = len(ordinary) // 2
@@ -38,8 +40,7 @@ class Mqar(Task):
         pairs = np.stack([keys, values], axis=1)
         orders = np.concatenate([draw.permutation(self.pairs) for _ in range(self.passes)])
         stated = 2 * self.pairs * self.passes
-        others = np.setdiff1d(ordinary, pairs)
-        tokens = draw.choice(others, size=length) if length > stated + 2 * self.pairs else np.zeros(length, np.int64)
+        tokens = others(draw, ordinary, pairs, length) if length > self.shortest else np.zeros(length, np.int64)
         tokens[:stated] = pairs[orders].ravel()
         gaps = draw.choice((length - stated) // 2, size=self.pairs, replace=False, p=self.law((length - stated) // 2))
         queries = stated + 2 * gaps
@@ -69,3 +70,12 @@ class Mqar(Task):
             f"{where} a vocabulary larger than the text, got {length} tokens and {words} ids; choose shorter lengths "
             "for it, or a larger model.vocab_size",
         )
+
+
+def others(draw: Generator, ids: NDArray[np.int64], pairs: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Return `size` of the rising `ids` drawn among all but those of `pairs`, without a look at each."""
+    taken = np.searchsorted(ids, np.sort(pairs, axis=None))
+    drawn = draw.integers(len(ids) - len(taken), size=size)
+    # Each draw counts the ids that are free: before it are as many taken ones as have fewer free ones before them.
+    found: NDArray[np.int64] = ids[drawn + np.searchsorted(taken - np.arange(len(taken)), drawn, side="right")]
+    return found

@@ -13,8 +13,9 @@ from numpy.random import Generator
 
 from ctxext.refusal import require
 from ctxext.tasks.haystack import KINDS, Haystack, check_haystack, line_of, room_of, stacked
+from ctxext.tasks.knowledge import known
 from ctxext.tasks.recall import NAMES, Fact
-from ctxext.tasks.samples import Asked, Material, Place, Question, Task
+from ctxext.tasks.samples import Asked, Material, Place, Question, Task, written
 from ctxext.tasks.values import DISTRACTORS, POOL, alike, asked, check_kind, draw_values, longest, longest_value
 
 NEEDLE = "needle"
@@ -60,7 +61,7 @@ class Needles(Task):
         facts = [Fact(name, value) for name in held for value in held[name]]
         questions = [question(name, held, others, material) for name in islice(held, self.queries)]
         needles = [encode(fact.statement) for fact in facts]
-        room = room_of(place, needles, questions, lambda: self.least(material))
+        room = room_of(place, needles, questions, lambda: known(material, repr(self), lambda: self.least(material)))
         stack = self.stack(room, draw, place, material, facts, names, others)
         if self.is_by_depth:
             tokens, positions = stack.bury(needles, [stack.gap(place.depth)])
@@ -113,7 +114,7 @@ class Needles(Task):
         name = " ".join([longest(NAMES, encode)] * self.words_a_name)
         fact = Fact(name, longest_value(self.kind, DIGITS, encode))
         planted = self.keys * self.values * len(encode(fact.statement))
-        return planted + len(encode(fact.question)) + len(encode(fact.answer))
+        return planted + len(encode(fact.question)) + written([len(encode(fact.answer))] * self.values)
 
 
 def drawn_names(draw: Generator, words: int) -> Iterator[str]:

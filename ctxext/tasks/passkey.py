@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ctxext.tasks.haystack import KINDS, check_haystack, line_of, room_of, stacked
+from ctxext.tasks.knowledge import known
 from ctxext.tasks.recall import NAMES, Fact, draw_names
 from ctxext.tasks.samples import Asked, Material, Place, Task
 from ctxext.tasks.values import DISTRACTORS, asked, check_kind, draw_values, longest, longest_value
@@ -37,7 +38,7 @@ class Passkey(Task):
         others = draw_values(draw, self.kind, DISTRACTORS + 1, DIGITS)
         question = asked(encode(fact.question), [code], others, encode)
         needle = encode(fact.statement)
-        room = room_of(place, [needle], [question], lambda: self.least(material))
+        room = room_of(place, [needle], [question], lambda: known(material, repr(self), lambda: self.least(material)))
         line = line_of(self.haystack, draw, place, material, [name, code, *others, "code"])
         stack = stacked(room, line, line)
         # The share of the lines, not of the tokens: what was measured so far stays comparable.

@@ -15,8 +15,8 @@ from ctxext.maths.counted import generator
 class Place:
     """The name of a sample: every draw for it follows from these alone.
 
-    `length` is that of prompt and longest answer in tokens, 0 for the sample without any filler; `depth` is where the
-    evidence is to stand, from 0, the start of the text, to 1, its end.
+    `length` is that of prompt and answer in tokens, 0 for the sample without any filler; `depth` is where the evidence
+    is to stand, from 0, the start of the text, to 1, its end.
     """
 
     task: str
@@ -35,6 +35,10 @@ class Material(Protocol):
     """What samples are made of, for one tokenizer and one dataset."""
 
     @property
+    def beginning(self) -> Sequence[int]:
+        """The control tokens with which every text begins; most tokenizers have none."""
+
+    @property
     def ordinary(self) -> Sequence[int]:
         """The ids that are no control tokens."""
 
@@ -44,6 +48,15 @@ class Material(Protocol):
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of `text`, none of them a control token."""
+
+
+SEPARATOR = 2
+"""Tokens that go with each of several answers, as in "red, blue and green"."""
+
+
+def written(sizes: Sequence[int]) -> int:
+    """Return how many tokens it takes to write answers of `sizes` one after the other."""
+    return sum(sizes) + (SEPARATOR * len(sizes) if len(sizes) > 1 else 0)
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,12 @@ class Question:
     candidates: list[str]
     answers: list[list[int]]
     golds: int = 1
+
+    @property
+    def room(self) -> int:
+        """How many tokens the answer may take: the longest candidate, or all that are right, one after the other."""
+        sizes = [len(answer) for answer in self.answers]
+        return max(*sizes, written(sizes[: self.golds]))
 
 
 @dataclass(frozen=True)
@@ -95,7 +114,7 @@ class Task:
     is_by_depth: ClassVar[bool] = False
 
     def sample(self, place: Place, material: Material) -> Sample:
-        """Return the sample at `place`: prompt and longest answer are `place.length` tokens, at 0 without filler.
+        """Return the sample at `place`: prompt and answer are `place.length` tokens, at 0 without filler.
 
         A length without room for what the task needs is refused with the shortest that has it.
         """

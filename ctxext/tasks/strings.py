@@ -36,28 +36,32 @@ class String(Task):
         """Return how many symbols the string of a text of `length` tokens has."""
         return (length - 2) // 2
 
-    @property
-    def chance(self) -> float:
-        """The share that a guess gets right."""
+    def asked(self, output: Ids) -> Ids:
+        """Return the places of `output` that are to be predicted."""
+        return np.arange(len(output))
+
+    def chance(self, output: Ids) -> float:
+        """Return the share that a guess gets right."""
         return 1 / self.symbols
 
     def sample(self, place: Place, material: Material) -> Dictated:
         """Return the sample at `place`; a length without a symbol and a vocabulary without enough ids are refused."""
-        ordinary, length, where = np.array(material.ordinary), place.length or 4, f"the task {place.task} needs"
+        length, where = place.length or 4, f"the task {place.task} needs"
         require(length >= 4, f"evaluation.lengths: {where} 4 tokens or more, got {length}")
-        needed = MARKS + self.symbols
+        needed, ids = MARKS + self.symbols, len(material.ordinary)
         require(
-            len(ordinary) >= needed,
-            f"evaluation.parameters.{place.task}.symbols: {where} {needed} ids, the vocabulary has {len(ordinary)}; "
-            f"choose symbols={max(len(ordinary) - MARKS, 2)}, or a larger model.vocab_size",
+            ids >= needed,
+            f"evaluation.parameters.{place.task}.symbols: {where} {needed} ids, the vocabulary has {ids}; "
+            f"choose symbols={max(ids - MARKS, 2)}, or a larger model.vocab_size",
         )
+        ordinary = np.array(material.ordinary[:needed])
         string = place.draw.integers(self.symbols, size=self.size(length))
         output = self.output(string)
         start, bar, alphabet = ordinary[0], ordinary[self.bar], ordinary[MARKS:]
         first = length - len(string) - len(output) - 1
         tokens = [*[start] * first, *alphabet[string], bar, *alphabet[output]]
-        labels = list(range(length - len(output), length))
-        return Dictated(place, [int(token) for token in tokens], [first], labels, self.chance)
+        labels = (length - len(output) + self.asked(output)).tolist()
+        return Dictated(place, [int(token) for token in tokens], [first], labels, self.chance(output))
 
 
 @dataclass
@@ -96,18 +100,37 @@ class Parity(String):
         """Return how many symbols the string of a text of `length` tokens has: all but start, bar and answer."""
         return length - 3
 
-    @property
-    def chance(self) -> float:
-        """The share that a guess gets right."""
+    def chance(self, output: Ids) -> float:
+        """Return the share that a guess gets right: of the two symbols, whatever the alphabet."""
         return 0.5
 
 
 @dataclass
 class BucketSort(String):
-    """The string's symbols in order."""
+    """The string's symbols in order; predicted where a run of a symbol ends and where the next begins.
+
+    All other places are told by the one before them.
+    """
 
     bar: ClassVar[int] = 4
 
     def output(self, string: Ids) -> Ids:
         """Return `string` sorted."""
         return np.sort(string)
+
+    def asked(self, output: Ids) -> Ids:
+        """Return the last place of each run and the first of the next; the first place of all where there is one run.
+
+        The first place is none of them otherwise: it is the least symbol, which a long string always has.
+        """
+        changes = np.flatnonzero(np.diff(output)) + 1
+        places = np.union1d(changes - 1, changes)
+        return places[places > 0] if len(changes) else np.zeros(1, np.int64)
+
+    def chance(self, output: Ids) -> float:
+        """Return the share that a guess gets right: the last symbol again, or always the next one."""
+        places = self.asked(output)
+        if places[0] == 0:
+            return 1 / self.symbols
+        steps = output[places] - output[places - 1]
+        return max(float((steps == 0).mean()), float((steps == 1).mean()), 1 / self.symbols)

@@ -12,7 +12,8 @@ from numpy.random import Generator
 
 from ctxext.refusal import require
 from ctxext.tasks.haystack import KINDS, check_haystack, line_of, room_of, stacked
-from ctxext.tasks.samples import Asked, Material, Place, Task
+from ctxext.tasks.knowledge import known
+from ctxext.tasks.samples import Asked, Material, Place, Task, written
 from ctxext.tasks.values import DISTRACTORS, NUMBERS, POOL, PROBES, alike, asked, draw_values, longest, longest_value
 
 WHERE = "evaluation.parameters.variable_tracking"
@@ -43,11 +44,13 @@ class VariableTracking(Task):
         linked = [names[first : first + held] for first in range(0, self.chains * held, held)]
         statements = [[encode(s) for s in stated(*pair)] for pair in zip(numbers, linked, strict=True)]
         question = asked(encode(f" Recall: {numbers[0]} is held by"), names[:held], names[held:], encode)
-        room = room_of(place, [*chain(*statements)], [question], lambda: self.least(material))
+        room = room_of(
+            place, [*chain(*statements)], [question], lambda: known(material, repr(self), lambda: self.least(material))
+        )
         line = line_of(self.haystack, draw, place, material, [*names, *numbers])
         stack = stacked(room, line, line)
         order = draw.permutation([label for label in range(self.chains) for _ in range(held)]).tolist()
-        coming = [iter(needles) for needles in statements]
+        coming = [iter(steps) for steps in statements]
         tokens, starts = stack.bury([next(coming[label]) for label in order], stack.gaps(draw, len(order)))
         positions = [start for label, start in zip(order, starts, strict=True) if label == 0]
         return Asked(place, tokens, positions, [question])
@@ -59,7 +62,8 @@ class VariableTracking(Task):
         name = longest((spelt(place * step) for place in range(PROBES)), encode)
         number = longest_value(NUMBERS, DIGITS, encode)
         planted = self.chains * sum(len(encode(s)) for s in stated(number, [name] * (self.hops + 1)))
-        return planted + len(encode(f" Recall: {number} is held by")) + len(encode(f" {name}."))
+        asking = len(encode(f" Recall: {number} is held by"))
+        return planted + asking + written([len(encode(f" {name}."))] * (self.hops + 1))
 
 
 def stated(number: str, names: list[str]) -> list[str]:

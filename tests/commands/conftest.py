@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig
 
 from ctxext.commands.train import train
 from ctxext.config import lengths
 from ctxext.config.building import build
 from ctxext.config.folders import CONFIG_DIR
+from ctxext.config.record import write_config
 from ctxext.config.schema import Run
 from ctxext.reporting import plots
 
@@ -31,12 +33,17 @@ OVERRIDES = """
 """.split()  # noqa: SIM905
 
 
-def make_run(*overrides: str) -> Run:
-    """Return the tiny run with further `overrides`."""
+def make_config(*overrides: str) -> DictConfig:
+    """Return the config of the tiny run with further `overrides`."""
     lengths.register()
     ConfigStore.instance().store("schema", Run)
     with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
-        return build(compose("config", [*OVERRIDES, *overrides]))
+        return compose("config", [*OVERRIDES, *overrides])
+
+
+def make_run(*overrides: str) -> Run:
+    """Return the tiny run with further `overrides`."""
+    return build(make_config(*overrides))
 
 
 @pytest.fixture
@@ -74,7 +81,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     words = "+method=rope_interp base.trained_length=48 context_length=96 evaluation.lengths=[46,48,96,192]"
     asked = "evaluation.tasks=[passkey] evaluation.samples=4 evaluation.depths=[0.0,1.0] evaluation.every=2"
     shares = "dataset.validation_share=0.1 export.format=[hf]"
-    run = make_run(f"cache={root / 'cache'}", *words.split(), *asked.split(), *shares.split())
+    config = make_config(f"cache={root / 'cache'}", *words.split(), *asked.split(), *shares.split())
+    run = build(config)
+    (root / "run").mkdir()
+    write_config(config, root / "run")
     train(run, root / "run")
     return Finished(run, root / "run")
 

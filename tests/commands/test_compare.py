@@ -69,17 +69,20 @@ def test_a_broken_gate_fails_and_says_which_number_broke_it(sweep: Path) -> None
     said = Said()
     rules = ["--fail-on", "nll@1024 > base", "--fail-on", "nll@1024 > 3.1"]
     assert said.typed(sweep, "--json", *rules) == 1
-    assert said.err == [
+    assert said.err[:2] == [
         f"ctxext: --fail-on nll@1024 > 3.1: {who} has nll@1024 3.15, and the bound is 3.1"
         for who in ("A (yarn)", "B (rope_ntk)")
     ]
+    assert said.err[2:] == ["ctxext: --fail-on nll@1024 > base: passed"]
     gates = json.loads(said.out[0])["gates"]
     assert gates["rules"] == rules[1::2]
     assert len(gates["broken"]) == 2
 
 
 def test_a_gate_that_holds_ends_well(sweep: Path) -> None:
-    assert Said().typed(sweep, "--json", "--fail-on", "nll@1024 > base") == 0
+    said = Said()
+    assert said.typed(sweep, "--json", "--fail-on", "nll@1024 > base") == 0
+    assert said.err == ["ctxext: --fail-on nll@1024 > base: passed"]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +92,9 @@ def test_a_gate_that_holds_ends_well(sweep: Path) -> None:
         ("SWEEP --jsn", "unrecognized arguments: --jsn"),
         ("nowhere", "nowhere: no such folder"),
         ("SWEEP/.. SWEEP/0_yarn/results.json nowhere", "nowhere: no such folder"),
+        ("SWEEP --fial-on nll@1024>3", "did you mean '--fail-on'?"),
+        ("SWEEP SWEEP/0_yarn", "0_yarn: this run is named twice"),
+        ("SWEEP/0_yarn SWEEP/0_yarn/results.json", "0_yarn: this run is named twice"),
         ("SWEEP --fail-on nll", "--fail-on 'nll' can't be read"),
         ("SWEEP --fail-on nl@1024>3", "no measure 'nl'; did you mean 'nll'?"),
         ("SWEEP --json --markdown", "--json and --markdown both go to stdout"),

@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import shlex
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +13,11 @@ import pytest
 
 from ctxext.commands.evaluate import evaluate
 from ctxext.config.schema import Run
+from ctxext.evaluation.ledger import Ledger
 from ctxext.position.rope import RopeNtk
+from ctxext.refusal import Refusal
 from ctxext.reporting import plots
+from ctxext.training.lock import lock
 
 
 @pytest.fixture
@@ -77,3 +83,72 @@ def test_a_folder_of_weights_is_a_base_read_in_all_ways(
         "zero_shot": "the method changes nothing, it is the base",
         "extended": "ctxext eval trains nothing",
     }
+
+
+def test_an_interrupted_evaluation_ends_between_batches_with_75_and_goes_on(
+    saved: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved = dataclasses.replace(saved, evaluation=dataclasses.replace(saved.evaluation, batch_tokens=1))
+    straight = dataclasses.replace(saved, cache=str(tmp_path / "other"))
+    evaluate(straight, tmp_path / "straight")
+    add = Ledger.add
+
+    def add_and_signal(ledger: Ledger, scores: Any) -> None:
+        add(ledger, scores)
+        if len(ledger.known) == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Ledger, "add", add_and_signal)
+    with pytest.raises(SystemExit) as raised:
+        evaluate(saved, tmp_path / "cut")
+    monkeypatch.setattr(Ledger, "add", add)
+    (kept,) = (tmp_path / "cache" / "measured").iterdir()
+
+    assert raised.value.code == 75
+    assert f"ctxext eval hydra.run.dir={tmp_path / 'cut'}" in capsys.readouterr().out
+    assert len(kept.read_text().splitlines()) == 3
+    assert not (tmp_path / "cut" / "results.json").exists()
+    evaluate(saved, tmp_path / "cut")
+    assert results(tmp_path / "cut")["by_length"] == results(tmp_path / "straight")["by_length"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_program_with_the_command_that_goes_on(
+    number: int, started: Callable[..., Any], finished: Any, tmp_path: Path
+) -> None:
+    slow = ("evaluation.documents=60", "evaluation.batch_tokens=1", "evaluation.measures=[sliding]")
+    words = (f"run={finished.folder}", *slow, "evaluation.stride=1", f"cache={tmp_path / 'cache'}")
+    with started("eval", *words, "hydra.run.dir=there") as process:
+        while process.poll() is None and not list(tmp_path.glob("cache/measured/*.jsonl")):
+            time.sleep(0.02)
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 75, said
+    (line,) = [line for line in said.splitlines() if line.startswith("interrupted")]
+    typed = shlex.split(line.split(": ", 1)[1])
+    assert typed[:2] == ["ctxext", "eval"]
+    assert typed[-1] == f"hydra.run.dir={tmp_path / 'there'}"
+    assert f"run={finished.folder}" in [word.replace("'", "") for word in typed]
+
+
+def test_two_evaluations_in_one_folder_are_refused(saved: Run, tmp_path: Path) -> None:
+    with lock(tmp_path / "eval", print), pytest.raises(Refusal, match="another run holds this folder"):
+        evaluate(saved, tmp_path / "eval")
+
+
+def test_the_protocol_says_of_how_many_documents_they_were_drawn_and_that_the_run_was_trained_on_some(
+    saved: Run, finished: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evaluate(saved, tmp_path / "own")
+    said = capsys.readouterr().out
+    other = dataclasses.replace(saved, dataset=dataclasses.replace(saved.dataset, seed=7))  # type: ignore[call-arg]
+    evaluate(other, tmp_path / "other")
+    own, strange = (results(tmp_path / name)["protocol"] for name in ("own", "other"))
+
+    assert own["chosen_documents"] == "4 of 60 documents long enough, 192 tokens"
+    trained = f"{finished.folder} was trained on this dataset: its training documents are among those scored"
+    assert own["training_documents"] == trained
+    assert "training_documents" not in strange
+    assert f"eval   {own['chosen_documents']}\n" in said
+    assert f"eval   {trained}\n" in said

@@ -181,3 +181,46 @@ def test_settings_of_an_adapter_count_only_with_one_and_recomputing_never(
     assert added == {"trainer.adapter"} | {
         f"trainer.{name}" for name in vars(plain.trainer) if name.startswith("lora_")
     }
+
+
+PAIRS = ("dataset=sentiment", "dataset.words=30", "context_length=128", "evaluation.lengths=[192]")
+
+
+def test_rows_of_whole_pairs_do_not_go_on_from_those_of_pairs_that_were_cut_anywhere(
+    tiny: Callable[..., Run], tmp_path: Path
+) -> None:
+    journal = Journal(tmp_path, "a")
+    text, pairs = (identity_of(run, prepared(run, journal)) for run in (tiny(), tiny(*PAIRS)))
+
+    assert "rows" not in text
+    assert pairs["rows"] == "whole pairs"
+
+
+def test_training_on_pairs_goes_on_as_if_it_had_not_been_stopped(
+    tiny: Callable[..., Run], network: Any, tmp_path: Path
+) -> None:
+    run, weights = tiny(*PAIRS), {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    data = prepared(run, Journal(tmp_path, "a"))
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+    whole = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    checkpoint.discard(tmp_path / "checkpoints" / "step-00000004")
+    network.load_state_dict(weights)
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+
+    samples = [name for row in Journal(tmp_path, "a").rows() for name in row["samples"]]
+    assert all(torch.equal(whole[name], tensor) for name, tensor in network.state_dict().items())
+    assert {name.split("/")[0] for name in samples} == {"pairs", "recall"}
+
+
+def test_pairs_that_no_row_holds_whole_are_told_of_once(
+    tiny: Callable[..., Run], network: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tiny(*PAIRS, "context_length=64", "evaluation.every=2")
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, prepared(run, journal), tmp_path / "checkpoints", journal, Stop())
+
+    said = capsys.readouterr().out
+    assert said.count("of the pairs lose the front of their input to fit a row") == 1
+    assert "left out" not in said

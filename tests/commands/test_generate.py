@@ -11,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tokenizers.processors import TemplateProcessing
 
 from ctxext.commands import generate as module
-from ctxext.commands.generate import from_stdin, generate, unescaped
+from ctxext.commands.generate import encoded, from_stdin, generate, unescaped
 from ctxext.config.schema import Run
+from ctxext.data.tokenizer import load_tokenizer
 from ctxext.formats.bases import located
 from ctxext.formats.companions import Companions
 from ctxext.refusal import Refusal
@@ -62,6 +64,16 @@ def test_fifty_greedy_tokens_of_the_shipped_base_are_those_of_transformers(shipp
     theirs = model.generate(**inputs, max_new_tokens=50, do_sample=False)[0, inputs["input_ids"].shape[1] :]
     record = texts(replace(shipped(), prompt=PROMPT, max_new_tokens=50))[2]
     assert record["text"] == reader.decode(theirs, skip_special_tokens=True)
+
+
+@pytest.mark.parametrize("template", ["<|endoftext|> $A", "<|endoftext|> $A <|endoftext|>"])
+def test_a_prompt_begins_as_the_template_says_and_is_not_ended(template: str, shipped: Any) -> None:
+    tokenizer = load_tokenizer(located("pkg://tiny") / "tokenizer.json")
+    plain = tokenizer.encode(PROMPT).ids
+    tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=[("<|endoftext|>", 0)])
+    saved: Any = SimpleNamespace(tokenizer=tokenizer)
+
+    assert encoded(PROMPT, shipped(), saved) == [0, *plain]
 
 
 def test_the_same_seed_gives_the_same_text_and_another_another(shipped: Any, texts: Any) -> None:

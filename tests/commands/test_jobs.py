@@ -131,8 +131,9 @@ def test_what_measures_nothing_is_refused_by_no_evaluation(composed: Callable[..
     short = ("base.trained_length=64", "prompt=a")
     for command in ("export", "generate"):
         assert built(settled(command, composed(*short), short)).base.trained_length == 64
+    scored = (*short, "evaluation.scored_tokens=64")
     with pytest.raises(Refusal, match=r"got 32; choose evaluation\.scored_tokens=16, or longer evaluation\.lengths"):
-        built(settled("eval", composed(*short), short))
+        built(settled("eval", composed(*scored), scored))
 
 
 def test_a_sweep_goes_on_after_a_job_that_ended_badly(carried_out: Callable[..., Errand]) -> None:
@@ -173,3 +174,25 @@ def test_a_hugging_face_folder_is_taken_as_the_base(
     found = settled(command, typed, [])
     assert (found.run, found.base.path) == ("", str(tmp_path / "other"))
     assert typed.run == str(tmp_path / "other")
+
+
+def test_a_refusal_of_one_job_of_a_sweep_begins_with_the_point_and_ends_with_what_is_the_job_s_own(
+    carried_out: Callable[..., Errand],
+) -> None:
+    with pytest.raises(Refusal) as caught:
+        carried_out("-m", "context_length=512,-5", "seed=1", "dataset=stdlib")
+    said = str(caught.value)
+    assert said.startswith("context_length")
+    assert said.endswith(" (job context_length=-5)")
+
+
+def test_the_folders_of_a_sweep_over_runs_have_the_names_and_targets_of_the_runs(
+    carried_out: Callable[..., Errand],
+) -> None:
+    carried_out("+method=yarn", "context_length=512", "hydra.run.dir=A")
+    carried_out("+method=rope_ntk", "hydra.run.dir=B")
+    own = carried_out("-m", "run=A,B", "hydra.sweep.dir=own", command="eval").outcomes
+    typed = carried_out("-m", "run=A,B", "name=mine", "hydra.sweep.dir=typed", command="eval").outcomes
+    assert [outcome.folder.name for outcome in own] == ["0_yarn_512", "1_rope_ntk_1024"]
+    assert [outcome.name for outcome in own] == ["yarn", "rope_ntk"]
+    assert [outcome.folder.name for outcome in typed] == ["0_mine_512", "1_mine_1024"]

@@ -34,10 +34,10 @@ def network(run: Run) -> Any:
 
 
 def test_the_base_chooses_key_tokens_once(ground: Ground, network: Any, tmp_path: Path) -> None:
-    first = marked(ground, network, tmp_path).keys
+    first = marked(ground, network, tmp_path, Journal(tmp_path, "a"), lambda: None).keys
     (file,) = (tmp_path / "measured").glob("*.jsonl")
     size = file.stat().st_size
-    again = marked(ground, network, tmp_path).keys
+    again = marked(ground, network, tmp_path, Journal(tmp_path, "a"), lambda: None).keys
 
     assert isinstance(first, KeyTokens)
     assert isinstance(again, KeyTokens)
@@ -49,10 +49,10 @@ def test_the_base_chooses_key_tokens_once(ground: Ground, network: Any, tmp_path
 
 
 def test_other_weights_are_another_evaluator(ground: Ground, network: Any, tmp_path: Path) -> None:
-    first = marked(ground, network, tmp_path).keys
+    first = marked(ground, network, tmp_path, Journal(tmp_path, "a"), lambda: None).keys
     with torch.no_grad():
         network.norm.weight *= 2
-    second = marked(ground, network, tmp_path).keys
+    second = marked(ground, network, tmp_path, Journal(tmp_path, "a"), lambda: None).keys
 
     assert isinstance(first, KeyTokens)
     assert isinstance(second, KeyTokens)
@@ -62,13 +62,16 @@ def test_other_weights_are_another_evaluator(ground: Ground, network: Any, tmp_p
 def test_without_the_base_or_its_memory_the_reason_is_kept(
     ground: Ground, network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert marked(ground, None, tmp_path).keys == "its evaluator, the base of the run, is not at hand"
+    assert (
+        marked(ground, None, tmp_path, Journal(tmp_path, "a"), lambda: None).keys
+        == "its evaluator, the base of the run, is not at hand"
+    )
 
     def short(*_: Any, **__: Any) -> None:
         raise MemoryError
 
     monkeypatch.setattr(network, "hidden", short)
-    assert "out of memory" in str(marked(ground, network, tmp_path).keys)
+    assert "out of memory" in str(marked(ground, network, tmp_path, Journal(tmp_path, "a"), lambda: None).keys)
 
 
 def test_nothing_is_chosen_that_was_not_asked_for(
@@ -76,4 +79,4 @@ def test_nothing_is_chosen_that_was_not_asked_for(
 ) -> None:
     monkeypatch.setattr(Ledger, "through", None)
     plain = dataclasses.replace(ground, settings=dataclasses.replace(ground.settings, measures=["shift"]))
-    assert marked(plain, object(), tmp_path) is plain
+    assert marked(plain, object(), tmp_path, Journal(tmp_path, "a"), lambda: None) is plain

@@ -50,10 +50,10 @@ def test_the_same_weights_are_measured_once(
     bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal, ground = Journal(tmp_path, "a"), bench.ground_with(repeats=0)
-    first = measured("base", bench.network, ground, tmp_path, journal)
+    first = measured("base", bench.network, ground, tmp_path, journal, lambda: None)
     monkeypatch.setattr(measure, "cost_of", lambda *_: Found([], []))  # which is of the day
     monkeypatch.setattr(bench.network, "hidden", None)
-    again = measured("base", bench.network, ground, tmp_path, journal)
+    again = measured("base", bench.network, ground, tmp_path, journal, lambda: None)
 
     assert "scores of the same weights are kept" in capsys.readouterr().out
     for length, scored in first.scored.items():
@@ -63,10 +63,10 @@ def test_the_same_weights_are_measured_once(
 
 def test_another_length_or_task_costs_only_what_is_new(bench: Bench, tmp_path: Path) -> None:
     journal = Journal(tmp_path, "a")
-    measured("base", bench.network, bench.ground_with(lengths=[64], repeats=0), tmp_path, journal)
+    measured("base", bench.network, bench.ground_with(lengths=[64], repeats=0), tmp_path, journal, lambda: None)
     (file,) = (tmp_path / "measured").iterdir()
     before = file.read_text()
-    measured("base", bench.network, bench.ground_with(lengths=[32, 64], repeats=0), tmp_path, journal)
+    measured("base", bench.network, bench.ground_with(lengths=[32, 64], repeats=0), tmp_path, journal, lambda: None)
 
     assert list((tmp_path / "measured").iterdir()) == [file]
     assert file.read_text().startswith(before)
@@ -118,7 +118,7 @@ def test_only_the_control_reads_less_than_all(bench: Bench) -> None:
 def test_findings_hold_what_was_asked_for_and_say_why_the_rest_is_absent(bench: Bench, tmp_path: Path) -> None:
     findings = Findings(bench.data, bench.ground_with(subjects=["base"]), {"extended": "nothing was trained"})
     for subject in ("base", "truncated"):
-        findings.add(subject, bench.network, tmp_path, Journal(tmp_path, "a"))
+        findings.add(subject, bench.network, tmp_path, Journal(tmp_path, "a"), lambda: None)
 
     assert [measurement.subject for measurement in findings.measurements] == ["base"]
     left_out = "not among evaluation.subjects"

@@ -1,14 +1,16 @@
 """The short evaluation while training."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from ctxext.commands.foundation import prepared
-from ctxext.commands.probing import make_probe
+from ctxext.commands.probing import make_probe, probed, shortfall
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
@@ -53,3 +55,43 @@ def test_text_that_is_too_short_for_it_is_refused_by_its_own_key(tiny: Callable[
         Refusal, match=r"evaluation\.every needs documents held out of 64 tokens .* change evaluation\.ev"
     ):
         made(tiny("evaluation.every=1", "dataset.validation_share=0.0"), tmp_path)
+
+
+PAIRS = ("dataset=sentiment", "dataset.words=120", "evaluation.every=1", "dataset.validation_share=0.2")
+
+
+@pytest.mark.parametrize(
+    ("words", "lengths", "said"),
+    [
+        ((), [32, 64], ""),
+        (
+            ("context_length=1024", "trainer.batch_tokens=1024"),
+            [32],
+            r"measures pairs of 32 tokens: none held out for validation has 1024",
+        ),
+        (
+            ("base.trained_length=512", "base.batch_tokens=512", "context_length=1024", "trainer.batch_tokens=1024"),
+            [1],
+            r"pairs of \d+ tokens: none .* has 512 or 1024",
+        ),
+        (("dataset.validation_share=0.0",), [], "measures nothing: no pairs are held out"),
+    ],
+)
+def test_of_pairs_those_lengths_are_measured_that_there_are(
+    words: tuple[str, ...], lengths: list[int], said: str, tiny: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = tiny(*PAIRS, "evaluation.lengths=[1024]", *words)
+    data = prepared(run, Journal(tmp_path, "a"))
+    spans = sorted(int(span) - 1 for span in np.diff(data.validation.starts))
+    wanted = [spans[-8] if length == 1 else length for length in lengths]  # the longest that eight have
+
+    assert probed(run, data) == wanted
+    assert re.search(said, shortfall(run, data)) if said else shortfall(run, data) == ""
+    _, probe = made(run, tmp_path)
+    assert probe(1).keys() == {f"validation/nll/{length}" for length in wanted}
+
+
+def test_pairs_shorter_than_what_is_scored_are_scored_whole(tiny: Callable[..., Run], tmp_path: Path) -> None:
+    _, probe = made(tiny(*PAIRS, "evaluation.scored_tokens=900", "evaluation.lengths=[1024]"), tmp_path)
+
+    assert all(4 < nll < 8 for nll in probe(1).values())

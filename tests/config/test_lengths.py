@@ -16,6 +16,7 @@ from ctxext.config.lengths import (
     portion,
     quotient,
     radix,
+    scored_tokens,
     yarn_factors,
 )
 
@@ -108,3 +109,12 @@ def test_a_quotient_by_nothing_is_left_to_the_checks() -> None:
 def test_the_last_window_is_the_first_under_a_constant_schedule() -> None:
     assert last_window("constant", 256, 1024) == 256
     assert last_window("geometric", 256, 1024) == 1024
+
+
+@pytest.mark.parametrize(("shortest", "tokens"), [(1024, 64), (65, 64), (64, 32), (33, 16), (1, 1)])
+def test_short_lengths_score_half_of_the_shortest(shortest: int, tokens: int) -> None:
+    assert scored_tokens([2048, shortest]) == tokens
+
+
+def test_at_the_default_lengths_64_tokens_are_scored() -> None:
+    assert scored_tokens(evaluated_lengths(256, 1024)) == 64

@@ -47,7 +47,10 @@ WRONG = [
     ("base.steps=5", "base.steps must be 0 where base.path names weights, got 5"),
     ("trainer.resume=atuo", "trainer.resume must be one of auto, never, got 'atuo'"),
     ("evaluation.lengths=[512,256]", "evaluation.lengths must rise, each once, got [512, 256]"),
-    ("evaluation.lengths=[64,256]", "evaluation.lengths must all be above evaluation.scored_tokens=64, got 64"),
+    (
+        "evaluation.lengths=[64,256] evaluation.scored_tokens=64",
+        "evaluation.lengths must all be above evaluation.scored_tokens=64, got 64",
+    ),
     ("export.format=[fh]", "export.format must be among hf, gguf, got 'fh'; did you mean 'hf'?"),
     ("device=gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
     ("trainer.compile=maybe", "trainer.compile must be true or false, got 'maybe'"),

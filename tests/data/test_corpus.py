@@ -1,16 +1,18 @@
 """What is encoded can be read back, document by document, and only the right tokens are targets."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.processors import TemplateProcessing
 
 from ctxext.data import corpus as corpus_module
 from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
 from ctxext.data.pairs import pair_of
-from ctxext.data.tokenizer import END, train_tokenizer
+from ctxext.data.tokenizer import END, as_plain_text, train_tokenizer
 
 TOKENIZER = train_tokenizer(["some words to merge, some words to keep"] * 4, 280)
 PLAIN = [Document("a", "some words"), Document("b", "日本語\n\n\n  to keep"), Document("c", "x")]
@@ -65,6 +67,39 @@ def test_pairs_are_kept_as_texts_in_the_order_of_the_documents(tmp_path: Path) -
     assert corpus.pairs == Corpus.open(tmp_path / "pairs").pairs == [pair_of(PAIR), pair_of(other)]
     assert not list(write_corpus(tmp_path / "plain", PLAIN, TOKENIZER).pairs)
     assert not (tmp_path / "plain" / "pairs.jsonl").exists()
+
+
+@pytest.mark.parametrize("words", [("<s>",), ("<g>", "<s>")])
+def test_every_document_begins_as_the_template_says_and_never_as_a_target(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    begun, documents = Tokenizer.from_str(TOKENIZER.to_str()), [PLAIN[0], PAIR, PLAIN[1]]
+    begun.add_special_tokens(list(words))
+    ids = [(word, begun.token_to_id(word)) for word in words]
+    begun.post_processor = TemplateProcessing(single=f"{' '.join(words)} $A", special_tokens=ids)
+    plain = write_corpus(tmp_path / "plain", documents, TOKENIZER)
+    corpus = write_corpus(tmp_path / "begun", documents, as_plain_text(begun))
+    begin = [token for _, token in ids]
+
+    assert (list(corpus.beginning), plain.beginning) == (begin, ())
+    for index in range(3):
+        assert corpus.document(index).tolist() == begin + plain.document(index).tolist()
+        assert targets_of(corpus, index) == [False] * len(begin) + targets_of(plain, index)
+
+
+def targets_of(corpus: Corpus, index: int) -> list[bool]:
+    assert corpus.targets is not None
+    found: list[bool] = corpus.targets[corpus.starts[index] : corpus.starts[index + 1]].tolist()
+    return found
+
+
+def test_files_from_before_there_were_beginnings_have_none(tmp_path: Path) -> None:
+    write_corpus(tmp_path, PLAIN, TOKENIZER)
+    record = json.loads((tmp_path / "corpus.json").read_text())
+    del record["beginning"]
+    (tmp_path / "corpus.json").write_text(json.dumps(record))
+
+    assert Corpus.open(tmp_path).beginning == ()
 
 
 def test_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

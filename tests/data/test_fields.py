@@ -98,3 +98,10 @@ def test_every_option_of_rows_takes_the_same_fields(tmp_path: Path) -> None:
     (row,) = HuggingFace(path="json", data_files=str(file), streaming=True, **fields).documents()  # type: ignore[arg-type]
     assert line == Document(f"{file}:1", "?", "!", ("!!",), "x")
     assert row == Document("json train row 0", "?", "!", ("!!",), "x")
+
+
+def test_a_field_that_is_not_there_is_named_with_those_that_are_and_the_nearest() -> None:
+    defect = read({"text": "Good.", "label": "yes"}, Table(input_field="txet", target_field="label"))
+    assert isinstance(defect, Defect)
+    assert defect.reason == "missing field 'txet'"
+    assert defect.hint == " among 'text', 'label'; did you mean 'text'?"

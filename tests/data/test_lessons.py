@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from ctxext.data.rows import Rows
 from ctxext.data.tokenizer import train_tokenizer
 from ctxext.refusal import Refusal
 from ctxext.tasks import recall
-from ctxext.tasks.samples import Asked, Place
+from ctxext.tasks.samples import Asked, Material, Place, Sample, Task
 from ctxext.tasks.suite import TASKS, Suite
 
 TEXTS = [recall.document(0, index, 150) for index in range(12)]
@@ -86,9 +88,22 @@ def test_an_answer_stands_right_behind_a_question_of_its_sample(task: str, mater
     if SUITE.task(task).is_by_depth:
         pytest.skip("the depth is drawn")
     tokens, answers = next(part for part in parts(written(task, 0, material)) if any(part[1]))
-    longest = len(tokens) + 12  # where the answer drawn is not the longest
+    longest = len(tokens) + 80  # where the answer drawn is one of several, for all of which there is room
     samples = [sample_at(task, length, 0, material) for length in range(len(tokens), longest)]
     assert any(is_told(sample, tokens, answers) for sample in samples if sample is not None)
+
+
+@pytest.mark.parametrize("task", ["passkey", "mqar", "copy"])
+def test_every_sample_of_a_lesson_begins_as_texts_do(task: str, material: CorpusMaterial) -> None:
+    begun = CorpusMaterial(replace(material.corpus, beginning=(7, 8)), material.tokenizer)
+    for number in range(3):
+        lesson = written(task, number, begun)
+        found = [part for part in parts(lesson) if any(part[1])]
+        assert len(lesson.tokens) == SIZE
+        assert found
+        for tokens, answers in found:
+            assert tokens[:2] == [7, 8]
+            assert not any(answers[:2])
 
 
 def sample_at(task: str, length: int, part: int, material: CorpusMaterial) -> Any:
@@ -129,10 +144,41 @@ def test_lengths_are_short_and_long_and_all_right_answers_are_told(material: Cor
 
 
 @every_task
-def test_no_sample_is_one_that_is_measured(task: str, material: CorpusMaterial) -> None:
-    for index in range(5):
-        here, there = Place(task, 0, SIZE, 0.5, index), TrainingPlace(task, 0, SIZE, 0.5, index, 0)
-        assert SUITE.task(task).sample(here, material).tokens != SUITE.task(task).sample(there, material).tokens
+def test_no_sample_of_the_stream_is_one_that_is_measured(task: str, material: CorpusMaterial) -> None:
+    recorder = Recorder(SUITE.task(task))
+    for seed in (0, 1, 3):
+        for number in range(3):
+            Lessons((task,), {task: recorder}).write(seed, number, SIZE, material)
+    # A string of a few symbols is one of few.
+    learnt = {contents(sample): sample.place for sample in recorder.made if sample.place.length >= 40}
+    assert len(learnt) >= 9
+    places = {(place.length, place.depth) for place in learnt.values()} | {(SIZE, 0.0), (SIZE, 0.5)}
+    for length, depth in places:
+        for index in range(6):
+            here = Place(task, 0, length, depth, index)
+            with suppress(Refusal):  # where another draw had room
+                assert contents(SUITE.task(task).sample(here, material)) not in learnt, here
+
+
+@dataclass
+class Recorder(Task):
+    """A task that keeps the samples that were made of it."""
+
+    task: Task
+    made: list[Sample] = field(default_factory=list)
+
+    @property
+    def is_by_depth(self) -> bool:  # type: ignore[override]
+        return self.task.is_by_depth
+
+    def sample(self, place: Place, material: Material) -> Sample:
+        self.made.append(self.task.sample(place, material))
+        return self.made[-1]
+
+
+def contents(sample: Sample) -> str:
+    """Return all that `sample` says, whatever it is called."""
+    return repr(replace(sample, place=Place("", 0, 0, 0.0, 0)))
 
 
 def test_a_task_without_room_in_a_row_is_refused(material: CorpusMaterial) -> None:

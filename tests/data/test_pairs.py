@@ -21,4 +21,4 @@ def test_pairs_are_read_as_they_were_written(tmp_path_factory, pairs: list[Pair]
 
 def test_the_target_trained_on_comes_first() -> None:
     document = Document("a", "in", "out", ("other", "third"), "x")
-    assert pair_of(document) == Pair("a", "in", ("out", "other", "third"), "x")
+    assert pair_of(document) == Pair("a", "in", ("out", "other", "third"), "x", "in")

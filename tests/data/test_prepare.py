@@ -11,12 +11,14 @@ from typing import TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from ctxext.data import prepare as prepare_module
 from ctxext.data.deduplication import shingles
 from ctxext.data.documents import Document
 from ctxext.data.files import Jsonl, Text
-from ctxext.data.prepare import Prepared, prepare
+from ctxext.data.prepare import Prepared, ingredients, prepare
 from ctxext.data.tokenizer import END, train_tokenizer
 from ctxext.refusal import Refusal
 
@@ -172,6 +174,18 @@ def test_another_content_setting_or_tokenizer_has_another_digest(tmp_path: Path)
     write_lines(tmp_path / "a.jsonl", [line(prose(seed)) for seed in range(1, 13)])
     digests.append(prepare(source, None, VOCABULARY, tmp_path).digest)
     assert len(set(digests)) == len(digests)
+
+
+def test_documents_that_begin_otherwise_have_another_digest_and_others_the_one_that_they_had(tmp_path: Path) -> None:
+    source = Jsonl(path=write_lines(tmp_path / "a.jsonl", [line(prose(0))]))
+    plain = train_tokenizer(["some"], 259)
+    items, begun = list(source.documents()), Tokenizer.from_str(plain.to_str())
+    begun.post_processor = TemplateProcessing(single=f"{END} $A", special_tokens=[(END, 0)])
+
+    known, other = (list(ingredients(items, source, one, VOCABULARY)) for one in (plain, begun))
+
+    assert known[:3] == ["3", plain.to_str(), repr(source.near_duplicates)]
+    assert other == ["3", begun.to_str(), "documents begin with (0,)", *known[2:]]
 
 
 def test_a_damaged_cache_is_built_again(tmp_path: Path) -> None:

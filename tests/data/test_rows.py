@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
 from ctxext.data.rows import Batch, Rows
-from ctxext.data.tokenizer import train_tokenizer
+from ctxext.data.tokenizer import as_plain_text, train_tokenizer
 from ctxext.mask.causal import Causal
 from ctxext.mask.document import IntraDocument
 from ctxext.position.sampling import Pose, Randomized
@@ -155,19 +156,11 @@ def test_documents_are_none_where_no_row_is_packed(corpus: Corpus, tokenizer: To
 
 
 def test_of_pairs_only_the_answers_are_counted(pairs: Corpus, tokenizer: Tokenizer) -> None:
-    rows, owner = Rows(pairs, tokenizer, 16, 0.0, seed=0), owners(pairs)
+    rows = Rows(pairs, tokenizer, 200, 0.0, seed=0)
     batch = rows.batch(0, rows.windows)
-    counted: dict[int, list[int]] = {}
-    for index, sample in enumerate(batch.samples):
-        start = int(sample.split("/")[1]) * 16
-        for place in range(16):
-            if batch.weights[index, place]:
-                counted.setdefault(owner[start + place + 1], []).append(start + place + 1)
 
-    whole = [index for index in range(len(pairs)) if pairs.starts[index + 1] <= rows.windows * 16 + 1]
-    for index in whole:
-        ids = pairs.tokens[sorted(counted[index])].tolist()
-        assert tokenizer.decode(ids, skip_special_tokens=False) == f"answer {index}<|endoftext|>"
+    counted = tokenizer.decode(batch.targets[batch.weights == 1].tolist(), skip_special_tokens=False)
+    assert sorted(counted.split("<|endoftext|>")) == ["", *(f"answer {index}" for index in range(len(pairs)))]
 
 
 @pytest.mark.parametrize("length", [16, 40, 64, 301])
@@ -284,3 +277,28 @@ def test_lessons_in_recall_are_bit_for_bit_those_that_the_shipped_base_was_train
             for array in (row.tokens, row.weights, row.documents, row.positions):
                 digest.update(array.tobytes())
     assert digest.hexdigest() == "2f98015e88d12f6d"
+
+
+@pytest.mark.parametrize("words", [("<s>",), ("<g>", "<s>")])
+@pytest.mark.parametrize("recall_share", [0.0, 1.0])
+def test_what_begins_texts_is_read_and_never_predicted(
+    words: tuple[str, ...], recall_share: float, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    begun = Tokenizer.from_str(tokenizer.to_str())
+    begun.add_special_tokens(list(words))
+    ids = [(word, begun.token_to_id(word)) for word in words]
+    begun.post_processor = TemplateProcessing(single=f"{' '.join(words)} $A", special_tokens=ids)
+    corpus = write_corpus(tmp_path, [Document(str(i), t) for i, t in enumerate(TEXTS)], as_plain_text(begun))
+    rows = Rows(corpus, begun, length=24, recall_share=recall_share, seed=5)
+    batch, marks = rows.batch(0, 60), torch.tensor([token for _, token in ids])
+
+    assert batch.tokens.shape == batch.targets.shape == (60, 24)
+    is_mark = torch.isin(batch.targets, marks)
+    assert not batch.weights[is_mark].any()
+    if recall_share:
+        assert (batch.tokens[:, : len(words)] == marks).all()
+        assert not torch.isin(batch.tokens[:, len(words) :], marks).any()
+    else:
+        # What stands behind a document's end is not predicted either, and here that is a mark.
+        assert is_mark.sum() > 3
+        assert batch.weights[~is_mark].all()

@@ -7,8 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models
+from tokenizers.processors import TemplateProcessing
 
-from ctxext.data.tokenizer import END, byte_lengths, end_token, load_tokenizer, train_tokenizer
+from ctxext.data.tokenizer import (
+    END,
+    as_plain_text,
+    beginning,
+    byte_lengths,
+    end_token,
+    load_tokenizer,
+    train_tokenizer,
+)
 from ctxext.refusal import Refusal
 
 TEXTS = ["The code of Ada is 48151. The code of Ben is 62342.", "Fellow-citizens of the Senate,  and   of the House\n"]
@@ -94,3 +103,17 @@ def test_what_ends_a_document_comes_before_what_ends_a_turn() -> None:
 def test_a_tokenizer_without_an_end_is_refused() -> None:
     with pytest.raises(Refusal, match=r"no token that ends a text"):
         end_token(Tokenizer(models.BPE({"a": 0}, [])))
+
+
+@pytest.mark.parametrize(
+    ("template", "begins"),
+    [("<s> $A", ["<s>"]), (f"<s> $A {END}", ["<s>"]), (f"{END} <s> $A", [END, "<s>"]), (f"$A {END}", []), ("$A", [])],
+)
+def test_texts_begin_with_what_the_template_puts_in_front_and_only_that(template: str, begins: list[str]) -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    assert beginning(tokenizer) == ()
+    tokenizer.add_special_tokens(["<s>"])
+    ids = [(word, tokenizer.token_to_id(word)) for word in (END, "<s>")]
+    tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=ids)
+
+    assert beginning(as_plain_text(tokenizer)) == tuple(tokenizer.token_to_id(word) for word in begins)

@@ -18,6 +18,7 @@ from ctxext.evaluation.protocol import protocol
 from ctxext.evaluation.results import Results, Row
 from ctxext.evaluation.settings import Evaluation, Rules
 from ctxext.evaluation.text.language import Scored, Windows
+from ctxext.maths.mcnemar import Agreement, newcombe
 from ctxext.tasks.samples import Place, Sample
 
 LENGTHS = [16, 32, 64]
@@ -111,11 +112,22 @@ def test_differences_from_the_controls_are_paired(sections: Sections) -> None:
     assert not any(key.startswith("minus") for row in sections.by_length[:6] for key in row)
 
 
+def test_gains_in_a_task_are_paired_by_sample(sections: Sections) -> None:
+    rows = {(row["subject"], row["length"], row["depth"]): row for row in sections.tasks}
+    row = rows["extended", 64, "all"]
+    assert (row["minus_base"], row["minus_truncated"]) == pytest.approx((0.8, 0.45))
+    assert (row["minus_base_low"], row["minus_base_high"]) == newcombe(Agreement(2, 16, 0, 2))
+    paired = [row for row in sections.tasks if "minus_base" in row]
+    assert {(row["depth"], row["subject"]) for row in paired} == {("all", "zero_shot"), ("all", "extended")}
+
+
 def test_effective_lengths_are_against_the_base_at_its_trained_length(sections: Sections) -> None:
     reached = {(row["subject"], row["rule"]): (row["length"], row["at_least"]) for row in sections.effective_length}
 
     share, threshold = "score(0.85) passkey", "score>=0.75 passkey"
+    own = "own_score(0.85) passkey"
     assert reached == {
+        **{(subject, own): (64 if subject == "extended" else 32, subject == "extended") for subject in NLL},
         ("base", "nll(0.05)"): (32, False),
         ("base", share): (32, False),
         ("base", threshold): (32, False),
@@ -134,7 +146,7 @@ def test_effective_lengths_are_against_the_base_at_its_trained_length(sections: 
 
 
 def test_a_rule_is_left_out_or_held_against_the_subjects_own(ground: Ground) -> None:
-    ground.settings.effective = Rules(nll=[], own_nll=[0.05, 0.5], score=[], absolute=[0.5])
+    ground.settings.effective = Rules(nll=[], own_nll=[0.05, 0.5], score=[], own_score=[], absolute=[0.5])
     found = assemble([measurement(subject) for subject in NLL], ground, {})
 
     reached = {(row["subject"], row["rule"]): row["length"] for row in found.effective_length}
@@ -153,7 +165,8 @@ def test_what_was_not_measured_is_missing_with_its_reason(ground: Ground) -> Non
         ("extended", "effective_length score(0.85) passkey"): reason,
         ("base", "by_length"): "it was not asked for",
     }
-    assert [(row["rule"], row["length"]) for row in found.effective_length] == [("score>=0.75 passkey", 64)]
+    reached = [(row["rule"], row["length"]) for row in found.effective_length]
+    assert reached == [("own_score(0.85) passkey", 64), ("score>=0.75 passkey", 64)]
     assert not any(key.startswith("minus") for row in found.by_length for key in row)
 
 

@@ -1,13 +1,21 @@
 """What every subject is measured on: the same for every run."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
+from torch import nn
 
 from ctxext.data.corpus import Corpus
 from ctxext.data.material import CorpusMaterial
+from ctxext.evaluation.assembly import assemble
 from ctxext.evaluation.ground import Ground, digest_of, samples_of
+from ctxext.evaluation.ledger import Ledger
+from ctxext.evaluation.measure import measure
+from ctxext.evaluation.reader import WholeReader
 from ctxext.evaluation.settings import Evaluation
 from ctxext.refusal import Refusal
 from ctxext.tasks.samples import Asked
@@ -31,7 +39,7 @@ def test_samples_are_spread_over_the_depths_and_fill_their_length(
     make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer
 ) -> None:
     settings = make_settings(samples=7, depths=[0.0, 0.5, 1.0], lengths=[96])
-    bare, samples = dict(samples_of("passkey", settings, CorpusMaterial(corpus, tokenizer))).values()
+    bare, samples = samples_of("passkey", settings, CorpusMaterial(corpus, tokenizer))[0].values()
 
     assert [(sample.place.depth, sample.place.index) for sample in samples] == [
         *((0.0, 0), (0.5, 0), (1.0, 0), (0.0, 1), (0.5, 1), (1.0, 1)),
@@ -49,7 +57,9 @@ def test_every_sample_has_a_digest_of_its_own(
     make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer
 ) -> None:
     settings = make_settings(samples=5, lengths=[48, 96])
-    samples = [one for _, some in samples_of("passkey", settings, CorpusMaterial(corpus, tokenizer)) for one in some]
+    samples = [
+        one for _, some in samples_of("passkey", settings, CorpusMaterial(corpus, tokenizer))[0].items() for one in some
+    ]
 
     assert len({digest_of(sample) for sample in samples}) == 15
     before = digest_of(samples[7])
@@ -65,3 +75,33 @@ def test_a_stride_beyond_what_a_pass_reads_is_refused(
     with pytest.raises(Refusal, match=r"evaluation\.truncated_stride must be at most base\.trained_length=8,"):
         make_ground(settings, 8, corpus, tokenizer)
     assert make_ground(settings, 9, corpus, tokenizer).trained_length == 9
+
+
+def test_a_length_that_a_task_does_not_fit_is_left_out_with_its_sentence_and_none_that_fits_is_refused(
+    settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer, make_ground: Callable[..., Ground]
+) -> None:
+    settings.tasks, settings.lengths = ["passkey", "copy"], [12, 96]
+    ground = make_ground(settings, 64, corpus, tokenizer)
+
+    assert {length: len(some) for length, some in ground.samples["passkey"].items()} == {0: 4, 12: 0, 96: 4}
+    assert all(ground.samples["copy"].values())
+    (said,) = ground.unfit["passkey"].values()
+    assert re.match(r"evaluation\.lengths: the task passkey needs \d+ tokens or more, got 12;", said)
+    assert ground.unfit["copy"] == {}
+    settings.lengths = [11, 12]
+    with pytest.raises(Refusal, match=r"the task passkey needs \d+ tokens or more, got 12;"):
+        make_ground(settings, 64, corpus, tokenizer)
+
+
+def test_the_cells_of_a_task_that_does_not_fit_are_missing_and_the_rest_is_measured(
+    settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer, network: nn.Module, make_ground: Any, tmp_path: Path
+) -> None:
+    settings.tasks, settings.lengths = ["passkey"], [12, 96]
+    ground = make_ground(settings, 64, corpus, tokenizer)
+    found = measure("base", WholeReader(network, 300), ground, Ledger(tmp_path / "a.jsonl"))
+    sections = assemble([found], ground, {})
+
+    assert {row["length"] for row in sections.tasks} == {0, 96}
+    assert [row["length"] for row in sections.by_length] == [12, 96]
+    cells = [(row["length"], row["reason"]) for row in sections.missing if row["what"] == "passkey"]
+    assert cells == [(12, ground.unfit["passkey"][12])]

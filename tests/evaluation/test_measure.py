@@ -1,7 +1,7 @@
 """What a subject scores on the common ground, kept and read back."""
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,6 @@ def fresh() -> Ledger:
     return Ledger(Path(tempfile.mkdtemp()) / "a.jsonl")
 
 
-def unwatched(items: Iterable[Any], label: str, total: int) -> Iterable[Any]:
-    return items
-
-
 @pytest.fixture
 def ground(settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer, make_ground: Callable[..., Ground]) -> Ground:
     settings.lengths, settings.tasks = [48, 64, 96], ["passkey"]
@@ -44,7 +40,7 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def whole(network: nn.Module, ground: Ground, ledger: Ledger) -> Measurement:
-    return measure("base", WholeReader(network, 300), ground, ledger, unwatched)
+    return measure("base", WholeReader(network, 300), ground, ledger)
 
 
 def test_every_length_is_scored_as_by_brute_force(
@@ -61,7 +57,7 @@ def test_every_length_is_scored_as_by_brute_force(
 def test_the_truncated_subject_is_scored_as_by_brute_force_and_has_no_positions(
     network: nn.Module, ground: Ground, oracle: Oracle
 ) -> None:
-    found = measure("truncated", TruncatedReader(network, 300, 20, 1), ground, fresh(), unwatched)
+    found = measure("truncated", TruncatedReader(network, 300, 20, 1), ground, fresh())
 
     for length, scored in found.scored.items():
         nll, _ = oracle(network, ground.windows.last(length), 10, 20)
@@ -75,7 +71,7 @@ def test_the_truncated_subject_is_scored_as_by_brute_force_and_has_no_positions(
 def test_the_truncated_subject_is_the_base_at_the_trained_length(
     whole: Measurement, network: nn.Module, ground: Ground
 ) -> None:
-    found = measure("truncated", TruncatedReader(network, 300, 64, 1), ground, fresh(), unwatched)
+    found = measure("truncated", TruncatedReader(network, 300, 64, 1), ground, fresh())
 
     assert found.scored[48].nll.tolist() == whole.scored[48].nll.tolist()
     assert found.scored[64].nll.tolist() == whole.scored[64].nll.tolist()
@@ -94,7 +90,7 @@ def test_what_lies_beyond_a_table_of_positions_is_left_out_with_the_reason(
     ground: Ground, network_of: Callable[..., nn.Module], oracle: Oracle
 ) -> None:
     learned = network_of(position=Learned(64))
-    found = measure("base", WholeReader(learned, 300), ground, fresh(), unwatched)
+    found = measure("base", WholeReader(learned, 300), ground, fresh())
 
     assert found.unread == {96: "its positions end at 64 tokens"}
     assert list(found.scored) == [48, 64]
@@ -107,9 +103,7 @@ def test_what_lies_beyond_a_table_of_positions_is_left_out_with_the_reason(
 def test_the_truncated_subject_reads_every_length_within_a_table_of_positions(
     ground: Ground, network_of: Callable[..., nn.Module]
 ) -> None:
-    found = measure(
-        "truncated", TruncatedReader(network_of(position=Learned(64)), 300, 64, 1), ground, fresh(), unwatched
-    )
+    found = measure("truncated", TruncatedReader(network_of(position=Learned(64)), 300, 64, 1), ground, fresh())
 
     assert found.unread == {}
     assert list(found.scored) == [48, 64, 96]
@@ -130,7 +124,7 @@ def test_what_the_ledger_knows_is_not_scored_again(
     whole: Measurement, network: nn.Module, ground: Ground, ledger: Ledger
 ) -> None:
     kept = Ledger(ledger.path)
-    again = measure("base", Unreadable(network, 300), ground, kept, unwatched)
+    again = measure("base", Unreadable(network, 300), ground, kept)
 
     assert again.records == whole.records
     assert again.positions == whole.positions
@@ -146,7 +140,7 @@ def test_a_measurement_that_ends_early_goes_on_where_it_was(
     lines = ledger.path.read_text().splitlines(keepends=True)
     ledger.path.write_text("".join(lines[: len(lines) // 2]) + lines[len(lines) // 2][:9])
     resumed = Ledger(ledger.path)
-    again = measure("base", WholeReader(network, 300), ground, resumed, unwatched)
+    again = measure("base", WholeReader(network, 300), ground, resumed)
 
     assert again.records == whole.records
     assert again.positions == whole.positions
@@ -173,7 +167,7 @@ class Narrow(WholeReader):
 def test_a_length_without_memory_ends_the_sweep_with_its_reason_and_keeps_the_shorter_ones(
     network: nn.Module, ground: Ground, whole: Measurement
 ) -> None:
-    found = measure("base", Narrow(network, 300), ground, fresh(), unwatched)
+    found = measure("base", Narrow(network, 300), ground, fresh())
 
     assert list(found.scored) == [48]
     assert found.scored[48].nll.tolist() == whole.scored[48].nll.tolist()
@@ -213,6 +207,6 @@ def test_a_network_that_knows_nothing_scores_the_logarithm_of_the_vocabulary(
 ) -> None:
     bare = make_ground(settings, 32, corpus, tokenizer)
     for reader in (WholeReader(Nothing(), 300), TruncatedReader(Nothing(), 300, 32, 1)):
-        found = measure("base", reader, bare, fresh(), unwatched)
+        found = measure("base", reader, bare, fresh())
         for length, scored in found.scored.items():
             assert scored.row("base", length)["nll"] == pytest.approx(np.log(320), abs=1e-6)

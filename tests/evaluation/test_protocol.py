@@ -62,11 +62,11 @@ def test_the_evaluator_of_key_tokens_is_named(make: Make) -> None:
 
 
 def test_each_rule_of_effective_length_is_put_in_words(make: Make) -> None:
-    rules = Rules(nll=[0.05, 0.02], own_nll=[0.1], score=[0.85], absolute=[0.75])
+    rules = Rules(nll=[0.05, 0.02], own_nll=[0.1], score=[0.85], own_score=[0.5], absolute=[0.75])
     said = protocol(make(("passkey",), effective=rules))
 
     found = {key.removeprefix("effective_length ") for key in said if key.startswith("effective_length")}
-    assert found == {"nll(0.05)", "nll(0.02)", "own_nll(0.1)", "score(0.85)", "score>=0.75"}
+    assert found == {"nll(0.05)", "nll(0.02)", "own_nll(0.1)", "score(0.85)", "own_score(0.5)", "score>=0.75"}
     assert "0.02 nats above the base's at 32" in said["effective_length nll(0.02)"]
 
 

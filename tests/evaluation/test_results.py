@@ -2,6 +2,7 @@ import copy
 import json
 import math
 import re
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,13 @@ def test_a_file_of_an_earlier_version_is_read_as_one_without_what_came_later(tmp
     (tmp_path / "results.json").write_text(json.dumps({key: CONTENT[key] for key in CONTENT if key not in LATER}))
 
     assert Results.load(tmp_path / "results.json") == Results(**content() | LATER)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "docs" / "results").glob("*.json")))
+def test_every_committed_result_of_an_earlier_version_is_read(path):
+    results = Results.load(path)
+    assert results.by_length
+    assert (results.language, results.applications) == ([], [])
 
 
 def test_a_save_that_fails_leaves_the_old_file(tmp_path):

@@ -50,13 +50,13 @@ class Killed(Ledger):
 
 
 ledger = Killed(folder / "a.jsonl")
-measure("base", WholeReader(make_network(), 130), ground, ledger, lambda items, label, total: items)
+measure("base", WholeReader(make_network(), 130), ground, ledger)
 """
 
 
 def measured(network: nn.Module, ground: Ground, ledger: Ledger) -> Measurement:
     """Return what the `network` scores."""
-    return measure("base", WholeReader(network, BATCH), ground, ledger, lambda items, label, total: items)
+    return measure("base", WholeReader(network, BATCH), ground, ledger)
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no such signal")

@@ -59,7 +59,7 @@ def test_no_task_needs_no_depth(settings: Evaluation) -> None:
     ],
 )
 def test_a_bar_that_says_nothing_is_refused(key: str, bars: list[float], sentence: str) -> None:
-    none: dict[str, list[float]] = {"nll": [], "own_nll": [], "score": [], "absolute": []}
+    none: dict[str, list[float]] = {"nll": [], "own_nll": [], "score": [], "own_score": [], "absolute": []}
     assert Rules(**none).nll == []
     with pytest.raises(Refusal) as raised:
         Rules(**(none | {key: bars}))

@@ -1,8 +1,7 @@
 """Pairs shorter than every evaluated length are evaluable: text by length is missing for a reason, and not refused."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tokenizers import Tokenizer
@@ -31,10 +30,7 @@ def ground(make_settings: Callable[..., Evaluation], pairs: Corpus, tokenizer: T
 def found(ground: Ground, network: nn.Module, folder: Path) -> tuple[Measurement, Sections]:
     """Return what is measured on `ground`, and what is written of it."""
 
-    def watch(items: Iterable[Any], label: str, total: int) -> Iterable[Any]:
-        return items
-
-    measurement = measure("base", WholeReader(network, 8192), ground, Ledger(folder / "known.jsonl"), watch)
+    measurement = measure("base", WholeReader(network, 8192), ground, Ledger(folder / "known.jsonl"))
     return measurement, assemble([measurement], ground, {})
 
 

@@ -46,7 +46,7 @@ def ground(settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer, make_grou
 def measured(network: nn.Module, ground: Ground, folder: Path) -> Measurement:
     """Return what the `network` scores, all at once in a batch where there is room."""
     ledger = Ledger(folder / "a.jsonl")
-    return measure("base", WholeReader(network, 10_000), ground, ledger, lambda items, label, total: items)
+    return measure("base", WholeReader(network, 10_000), ground, ledger)
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, network: nn.Module, most: int, error: Exception) -> None:
@@ -93,7 +93,7 @@ def test_the_truncated_subject_never_reads_so_much(
     short_of_memory(monkeypatch, network, 24, MemoryError())
     ledger = Ledger(tmp_path / "a.jsonl")
     reader = TruncatedReader(network, 24, 24, 1)
-    found = measure("truncated", reader, ground, ledger, lambda items, label, total: items)
+    found = measure("truncated", reader, ground, ledger)
 
     assert found.unread == {}
     assert [row["length"] for row in found.cost] == LENGTHS

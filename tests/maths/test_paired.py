@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ctxext.maths.intervals import paired_bootstrap
-from ctxext.maths.paired import RESAMPLES, paired_difference
+from ctxext.maths.paired import FLIPS, paired_difference
 
 
 def normal_p(z: float) -> float:
@@ -52,6 +52,22 @@ def test_no_p_value_is_0_and_it_agrees_with_the_interval() -> None:
     noise = generator.normal(0.0, 1.0, 40)
     for shift in np.linspace(-1, 1, 41):
         found = paired_difference(noise + shift, np.zeros(40), np.ones(40))
-        assert 2 / (RESAMPLES + 1) <= found.p <= 1
-        if abs(found.p - 0.05) > 0.005:
+        assert 1 / (FLIPS + 1) <= found.p <= 1
+        if abs(found.p - 0.05) > 0.03:
             assert (found.p < 0.05) == (found.low > 0 or found.high < 0)
+
+
+@pytest.mark.parametrize("documents", [1, 2, 3, 5, 8, 13])
+def test_few_documents_of_one_sign_have_the_p_value_of_coins(documents: int) -> None:
+    found = paired_difference(np.arange(1.0, documents + 1), np.zeros(documents), np.ones(documents))
+    assert found.p == pytest.approx(2 / 2**documents)
+
+
+@pytest.mark.parametrize("documents", [2, 3, 5, 10, 20])
+def test_no_difference_is_called_one_more_often_than_promised(documents: int) -> None:
+    generator = np.random.default_rng(documents)
+    called = [
+        paired_difference(noise, np.zeros(documents), np.ones(documents)).p <= 0.05
+        for noise in generator.normal(0.0, 1.0, (400, documents))
+    ]
+    assert np.mean(called) < 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5

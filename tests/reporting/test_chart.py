@@ -5,6 +5,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ctxext.reporting.chart import AMOUNT, SHARE, Chart, Series, drawn, swatch, ticks
+from ctxext.reporting.pictures import charts
 
 
 def series(values, look="0", mark="A", width=0.0, name="A yarn"):
@@ -113,3 +114,14 @@ def test_fifteen_runs_look_different():
 def test_a_swatch_is_well_formed_and_in_the_colour_of_its_line():
     assert 'class="run2"' in swatch(series({1: 1.0}, look="2"))
     ElementTree.fromstring(swatch(series({1: 1.0}, look="truncated")))
+
+
+def test_runs_on_other_data_have_pictures_of_their_own_with_their_own_controls(comparison):
+    table = next(table for table in comparison["tables"] if table["measure"] == "perplexity")
+    own = [row | {"run": "A"} if not row["run"] else row for row in table["rows"]]
+    apart = comparison | {"same": [], "tables": [table | {"rows": own}], "cost": []}
+    shown = list(charts(apart))
+    assert [chart.title.rpartition(", ")[2][0] for chart in shown] == ["A", "B"]
+    assert [series.name for series in shown[0].series][:2] == ["base", "truncated"]
+    assert "base" not in [series.name for series in shown[1].series]
+    assert len(list(charts(apart | {"same": ["data"]}))) == 1

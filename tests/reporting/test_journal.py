@@ -12,7 +12,7 @@ from tensorboard.plugins.hparams import metadata
 
 from ctxext.evaluation.results import SUBJECTS, Results
 from ctxext.reporting.journal import Journal
-from ctxext.reporting.scalars import HYPERPARAMETERS, SHOWN_FIRST, TARGET_TAGS
+from ctxext.reporting.scalars import HYPERPARAMETERS, SHOWN_FIRST, TARGET_TAGS, at_target
 
 
 def row(step, loss=3.0):
@@ -239,3 +239,12 @@ def test_reporting_imports_neither_torch_nor_matplotlib():
     code = f"import sys, ctxext.reporting.journal, ctxext.reporting.report; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_the_first_rule_of_the_configuration_is_the_one_in_the_run_table(content):
+    content["protocol"] |= {"effective_length nll(0.05)": "words", "effective_length nll(0.02)": "words"}
+    rows = content["effective_length"]
+    rows[:0] = [row | {"rule": "nll(0.02)", "length": 128, "low": 128} for row in rows]
+    assert at_target(Results(**content))["target/effective_length/method"] == 1024.0
+    content["effective_length"] = [row for row in rows if (row["subject"], row["rule"]) != ("extended", "nll(0.05)")]
+    assert "target/effective_length/method" not in at_target(Results(**content))

@@ -1,7 +1,7 @@
 import sys
 
 from ctxext.reporting import progress
-from ctxext.reporting.progress import StepLine, clock, watched
+from ctxext.reporting.progress import MeasureLine, StepLine, clock, watched
 
 
 class Clock:
@@ -67,3 +67,40 @@ def test_watching_says_how_many_there_were_and_passes_them_on(capsys):
 
 def test_the_clock_counts_minutes_and_seconds():
     assert [clock(0.4), clock(59.6), clock(3723)] == ["0:00", "1:00", "62:03"]
+
+
+def test_a_log_gets_a_line_when_a_length_is_done_and_every_ten_seconds_within_it(monkeypatch, capsys):
+    time = Clock()
+    monkeypatch.setattr(progress, "time", time)
+    line = MeasureLine("eval   extended")
+    line.begin("1024")
+    for done in range(60):
+        line.count(done, 60)
+        line.tick()
+        time.now += 0.4
+    line.end("perplexity 22.2  60 documents")
+    line.begin("cost")
+    line.tick()
+    line.end("")
+    line.close()
+    assert capsys.readouterr().err.splitlines() == [
+        "eval   extended  1024  25/60  0:10",
+        "eval   extended  1024  50/60  0:20",
+        "eval   extended  1024  perplexity 22.2  60 documents  0:24",
+        "eval   extended  cost  0:00",
+    ]
+
+
+def test_on_a_terminal_the_line_of_a_measurement_is_rewritten_in_place(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    line = MeasureLine("eval   base")
+    for length in ("128", "256"):
+        line.begin(length)
+        line.count(1, 2)
+        line.tick()
+        line.end("perplexity 9.1")
+    line.close()
+    written = capsys.readouterr().err
+    assert written.count("\n") == 1
+    assert "eval   base  128  1/2  0:00" in written
+    assert "eval   base  256  perplexity 9.1  0:00" in written

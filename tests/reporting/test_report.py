@@ -32,7 +32,11 @@ def test_it_is_made_from_the_saved_file_alone(results, tmp_path):
 
 def test_samples_are_shown_as_plain_text(content, tmp_path):
     row = {"subject": "extended", "application": "generation", "group": "all", "metric": "distinct-2", "length": 512}
-    samples = [{"source": "Once", "prediction": "<b>upon\n# a time"}]
-    content["applications"] = [row | {"value": 0.8, "n": 3, "samples": samples}]
+    samples = [{"source": "Once", "target": "upon", "prediction": "<b>upon\n# a time"}]
+    rows = [row | {"length": length, "value": 0.8, "n": 3, "samples": samples} for length in (256, 512)]
+    content["applications"] = rows
     text = write_report(Results(**content), tmp_path).read_text(encoding="utf-8")
-    assert "## Samples\n\n**generation, extended**\n\n    Once\n\n    <b>upon\n    # a time\n" in text
+    assert (
+        "## Samples\n\n**generation, extended at 512**\n\n    Once\n    → upon\n\n    <b>upon\n    # a time\n" in text
+    )
+    assert text.count("<b>upon") == 1

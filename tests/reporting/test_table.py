@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ctxext.evaluation.results import Results
-from ctxext.reporting.block import DASH
+from ctxext.reporting.block import DASH, absences, footnote
 from ctxext.reporting.table import ledger_table, markdown, results_table, show
 
 
@@ -187,3 +187,24 @@ def test_markup_in_a_name_is_shown_as_it_is(content):
 def test_a_log_is_as_wide_as_a_terminal_may_be(capsys):
     show(Text("x" * 99))
     assert capsys.readouterr().out == "x" * 99 + "\n"
+
+
+def test_equal_reasons_of_subjects_and_lengths_are_one_entry_that_all_their_dashes_point_to(content):
+    content["missing"] = [
+        {"subject": subject, "what": "passkey", "length": length, "reason": "too long"}
+        for subject in ("base", "extended")
+        for length in (1024, 2048)
+    ]
+    content["missing"].append({"subject": "base", "what": "passkey", "length": 512, "reason": "another"})
+    said = absences(Results(**content))
+    assert said == ["base, extended passkey at 1024, 2048: too long", "base passkey at 512: another"]
+    assert footnote(Results(**content), ("extended",), 2048, ("passkey",)) == " [1]"
+    assert footnote(Results(**content), ("base",), 512, ("passkey",)) == " [2]"
+
+
+def test_a_rule_that_failed_at_the_shortest_length_is_a_result(content):
+    what, reason = "effective_length score>=0.75 passkey", "the score at 128 is 0, already below 0.75"
+    content["missing"] = [{"subject": "base", "what": what, "reason": reason}]
+    text = printed(results_table(Results(**content)))
+    assert "< 128" in text
+    assert "already below" not in text

@@ -47,13 +47,23 @@ def test_where_the_method_is_better_at_every_short_length_it_says_that_it_costs_
     )
 
 
-def test_on_a_task_it_says_gains_and_whether_intervals_overlap(results, content):
+def test_on_a_task_it_says_paired_gains_and_what_may_be_chance_and_judges_nothing_without_pairs(results, content):
     said = verdict(results)[-1]
     assert said.startswith("On passkey at 1024 extended scores 0.95 (0.83 to 0.99), chance 0.10; base 0.10")
-    assert "+0.85 for extended, intervals do not overlap; truncated 0.25" in said
+    assert "for extended" not in said
     for row in content["tasks"]:
-        row["low"], row["high"] = 0.0, 1.0
-    assert verdict(Results(**content))[-1].count("intervals overlap") == 2
+        row |= {"minus_base": 0.85, "minus_base_low": 0.7, "minus_base_high": 0.9}
+        row |= {"minus_truncated": 0.1, "minus_truncated_low": -0.1, "minus_truncated_high": 0.3}
+    said = verdict(Results(**content))[-1]
+    assert "+0.85 for extended (paired 95% +0.70 to +0.90); truncated" in said
+    assert "+0.10 for extended (paired 95% -0.10 to +0.30, which may be chance)." in said
+
+
+def test_five_documents_beat_nothing(content):
+    content["protocol"]["documents"] = 5
+    said = " ".join(verdict(Results(**content)))
+    assert "beats" not in said
+    assert "extended and truncated cannot be told apart on nll at 512, 1024 and 2048" in said
 
 
 def test_without_training_zero_shot_stands_for_the_method(content):
@@ -81,3 +91,10 @@ def test_a_task_that_fails_without_filler_is_called_out_of_reach(content):
     assert verdict(Results(**content))[-1].endswith("on passkey: it can't do the task, whatever the length.")
     ceiling["low"] = 0.11
     assert "without any filler" not in " ".join(verdict(Results(**content))).lower()
+
+
+def test_a_caution_of_the_protocol_comes_first_and_once(content):
+    content["protocol"]["caution"] = "of 12 documents: intervals are too narrow"
+    said = verdict(Results(**content))
+    assert said[0] == "Caution: of 12 documents: intervals are too narrow."
+    assert sum("Caution" in sentence for sentence in said) == 1

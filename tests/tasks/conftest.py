@@ -48,6 +48,7 @@ class Bytes:
 
     sentences: Sequence[str]
     ordinary: Sequence[int] = range(4096)
+    beginning: Sequence[int] = ()
 
     def encode(self, text: str) -> list[int]:
         return list(text.encode())
@@ -62,6 +63,7 @@ class Trained:
 
     tokenizer: Tokenizer
     sentences: Sequence[str]
+    beginning: Sequence[int] = ()
 
     @property
     def ordinary(self) -> Sequence[int]:

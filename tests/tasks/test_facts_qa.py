@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from statistics import mean, median
 
 import pytest
 
@@ -97,3 +98,14 @@ def test_names_are_never_used_twice_and_the_first_town_and_thing_not_again(chara
 def test_other_hops_are_refused():
     with pytest.raises(Refusal, match=r"facts_qa\.hops must be 1 or 2, got 3"):
         FactsQa(3)
+
+
+def test_what_is_asked_for_is_no_likelier_of_another_size_than_the_rest(trained):
+    gold, others = 0, 0.0
+    for one in samples(1, 0, trained, count=400):
+        sizes = [len(answer) for answer in one.questions[0].answers]
+        unlike = [size != median(sizes) for size in sizes]
+        gold += unlike[0]
+        others += mean(unlike[1:])
+    assert others > 4  # there are some
+    assert gold < others + 3 * others**0.5

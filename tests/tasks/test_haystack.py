@@ -58,6 +58,7 @@ def question(tokens: int, *answers: int) -> Question:
 def test_room_is_what_the_needles_and_the_longest_question_with_its_longest_answer_leave():
     asked = [question(5, 1, 2), question(3, 9)]
     assert room_of(PLACE, [[0] * 10, [0] * 20], asked, lambda: 0) == 100 - 30 - 12
+    assert room_of(PLACE, [[0] * 10], [replace(question(5, 1, 2, 3), golds=2)], lambda: 0) == 100 - 10 - 5 - (1 + 2 + 4)
     assert room_of(replace(PLACE, length=42), [[0] * 30], asked, lambda: 0) == 0
     assert room_of(replace(PLACE, length=0), [[0] * 30], asked, lambda: 0) == 0
 

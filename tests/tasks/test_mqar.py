@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from ctxext.maths.counted import generator
 from ctxext.refusal import Refusal
-from ctxext.tasks.mqar import Mqar
+from ctxext.tasks.mqar import Mqar, others
 from ctxext.tasks.samples import Place
 
 
@@ -67,6 +68,34 @@ def test_any_of_the_pairs_may_be_asked_for_first():
     first = Counter(one.positions[0] for one in samples(TASK, 128, 800))
     assert set(first) == set(range(0, 16, 2))
     assert sum((first[place] - 100) ** 2 / 100 for place in first) < 24.3  # of 7 degrees
+
+
+def test_what_is_random_is_drawn_among_all_ids_but_those_of_the_pairs():
+    ids = np.array([3, 5, 6, 9, 10, 11, 20, 21])
+    for number, pairs in enumerate(([[3, 20]], [[21, 5]], [[9, 10], [11, 20]], [[3, 5], [6, 21]])):
+        free = sorted(set(ids.tolist()) - {token for pair in pairs for token in pair})
+        found = others(generator(0, "others", number), ids, np.array(pairs), 3000)
+        assert found.tolist() == generator(0, "others", number).choice(free, size=3000).tolist()
+        assert set(found.tolist()) == set(free)
+
+
+def test_the_ids_of_a_material_are_looked_at_once():
+    class Counted(Ids):
+        looks = 0
+
+        @property
+        def ordinary(self):
+            Counted.looks += 1
+            return range(5, 405)
+
+        @ordinary.setter
+        def ordinary(self, value):
+            pass
+
+    material = Counted(())
+    for index in range(5):
+        TASK.sample(Place("mqar", 0, 64, 0.0, index), material)
+    assert Counted.looks == 1
 
 
 def test_what_neither_the_pairs_nor_the_vocabulary_allow_is_refused():

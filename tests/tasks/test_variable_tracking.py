@@ -79,8 +79,7 @@ def test_a_sample_is_what_it_was(characters):
     task = VariableTracking(chains=1, hops=1, haystack="filler")
     sample = task.sample(Place("variable_tracking", 0, 150, 0.0, 0), characters)
     assert characters.decode(sample.tokens) == (
-        "painted like the early river. Let VZOTV be 8767162. The broken valley ran along the cold school. "
-        "Let KJNCC be VZOTV."
+        "e the early river. Let VZOTV be 8767162. The broken valley ran along the cold school. Let KJNCC be VZOTV."
     )
     assert sample.questions[0].candidates[:3] == [" VZOTV.", " KJNCC.", " SUQVT."]
 

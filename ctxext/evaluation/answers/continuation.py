@@ -147,20 +147,13 @@ def written_scores(reader: Reader, samples: Sequence[Asked], ground: Ground) -> 
 def cue_of(reader: Reader, prompt: list[int], question: Question) -> Cue:
     """Return how `question`, which ends the `prompt`, is asked of `reader`: with room for all that is right.
 
-    A token more is written than answers take, since a number ends where no digit follows; it is never read. A set
-    takes more than a length has kept free, unless the positions end there.
+    A token more is written than the answer takes, since a number ends where no digit follows; it is never read. Where
+    no length has kept that room free, a set has that of one member if the positions end.
     """
-    alone = max(map(len, question.answers))
-    room = (
-        alone if question.golds == 1 else sum(len(answer) + SEPARATOR for answer in question.answers[: question.golds])
-    )
+    room = question.room
     if reader.obstacle(len(prompt) + room):
-        room = alone
+        room = max(map(len, question.answers))
     return Cue(reader.prompt(prompt, room), room + 1)
-
-
-SEPARATOR = 2
-"""Tokens between two members of a set, as in "red, blue and green"."""
 
 
 def marks(golds: Sequence[str], text: str) -> tuple[float, int]:

@@ -17,11 +17,9 @@ from ctxext.tasks.samples import Dictated
 def shares_right(reader: Reader, samples: Sequence[Dictated]) -> list[float]:
     """Return for each of `samples` the share of its labelled tokens that are the argmax, given all before them."""
     found: list[float] = []
-    for _, group in groupby(samples, key=lambda sample: (len(sample.tokens), min(sample.labels))):
+    for _, group in groupby(samples, key=lambda sample: (len(sample.tokens), len(sample.labels))):
         alike = list(group)
-        first = min(alike[0].labels)
-        rows = torch.tensor([sample.tokens for sample in alike])
-        _, hits = reader.score(rows, rows.shape[1] - first)
-        for row, sample in zip(hits.double(), alike, strict=True):
-            found.append(float(row[torch.tensor(sample.labels) - first].mean()))
+        rows, places = (torch.tensor([getattr(sample, key) for sample in alike]) for key in ("tokens", "labels"))
+        _, hits = reader.score_at(rows, places)
+        found += hits.double().mean(dim=1).tolist()
     return found

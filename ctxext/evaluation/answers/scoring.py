@@ -15,7 +15,7 @@ from ctxext.evaluation.ledger import Ledger
 from ctxext.evaluation.reader import Reader
 from ctxext.evaluation.results import Row
 from ctxext.evaluation.settings import GENERATION
-from ctxext.maths.intervals import ratio_bootstrap, wilson
+from ctxext.maths.intervals import wilson
 from ctxext.tasks.samples import Asked, Dictated, Sample
 
 FIRST, SHARE, TOKENS = "accuracy", "share found", "token accuracy"
@@ -76,7 +76,12 @@ def record(subject: str, sample: Sample, depth: float, scored: Row) -> Row:
     elif isinstance(sample, Dictated):
         answers = [[sample.tokens[label] for label in sample.labels]]
     line = {"subject": subject, **place, "depth": depth, "positions": sample.positions}
-    return line | {"answer": lone(answers), "candidates": lone(candidates)} | {"chance": chance_of(sample)} | scored
+    return (
+        line
+        | {"answer": lone(answers), "candidates": lone(candidates)}
+        | {"chance": chance_of(sample, scored["metric"])}
+        | scored
+    )
 
 
 def lone(items: list[Any]) -> Any:
@@ -91,11 +96,13 @@ def depth_of(sample: Sample, is_by_depth: bool) -> float:
     return round(sample.positions[0] / len(sample.tokens), 4)
 
 
-def chance_of(sample: Sample) -> float:
-    """Return the score of a guess."""
+def chance_of(sample: Sample, metric: str) -> float:
+    """Return the score of a guess by `metric`; nobody writes an answer by chance."""
     if isinstance(sample, Dictated):
         return sample.chance
     assert isinstance(sample, Asked)
+    if metric not in (FIRST, SHARE):
+        return 0.0
     return float(np.mean([question.golds / len(question.candidates) for question in sample.questions]))
 
 
@@ -115,12 +122,9 @@ def task_rows(records: Iterable[Row], is_by_depth: bool) -> list[Row]:
 
 
 def task_row(records: list[Row], depth: float | str) -> Row:
-    """Return the row of `records` of one `depth`: Wilson's interval of right and wrong, a bootstrap of shares."""
+    """Return the row of `records` of one `depth`, with Wilson's interval; shares spread less than right and wrong."""
     values = np.array([score_of(record) for record in records])
-    if set(values.tolist()) <= {0.0, 1.0}:
-        low, high = wilson(float(values.sum()), len(values))
-    else:
-        low, high = ratio_bootstrap(values, np.ones(len(values)))
+    low, high = wilson(float(values.sum()), len(values))
     identity = {key: records[0][key] for key in ("subject", "task", "length")} | {"depth": depth}
     chance = float(np.mean([record["chance"] for record in records]))
     value = {"metric": records[0]["metric"], "value": float(values.mean()), "chance": chance, "n": len(values)}

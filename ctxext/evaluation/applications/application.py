@@ -50,6 +50,10 @@ class Application:
         """Return by metric what `answer` to `item` scores alone, where the metric's value is the mean of these."""
         raise NotImplementedError
 
+    def weight(self, item: Item) -> int:
+        """Return the weight of `item` in the mean of scores."""
+        return 1
+
     def said(self, answer: Any) -> str:
         """Return `answer` as a text."""
         raise NotImplementedError

@@ -84,6 +84,7 @@ def items_of(ground: Ground) -> list[Item]:
         # As the corpus encodes them: the border between source and target is a token's.
         texts = (pairs[index].source + "\n", pairs[index].targets[0])
         prompt, target = (tokenizer.encode(text, add_special_tokens=False).ids for text in texts)
+        prompt = [*ground.corpus.beginning, *prompt]
         items.append(Item(index, pairs[index], prompt, target, len(texts[1].encode())))
     return items
 
@@ -100,6 +101,10 @@ def by_length(
 
 
 BEYOND = 1 << 60
+SHOWN = 3
+"""Answers that the results hold as samples, of each subject, length and group."""
+LONGEST = 500
+"""Characters of the source of a sample."""
 
 
 def obstacle_of(reader: Reader, length: int, ground: Ground) -> str:
@@ -131,8 +136,20 @@ def rows_of(
         about = identity | {"group": group, "n": len(mine)}
         if group in ground.source.held_out:
             about["held_out"] = True
-        for row in application.rows(chosen, said):
-            yield about | row
+        first, *others = application.rows(chosen, said)
+        yield about | first | {"samples": list(samples_of(application, mine))}
+        yield from (about | row for row in others)
+
+
+def samples_of(application: Application, answers: Sequence[tuple[Item, Any]]) -> Iterator[Row]:
+    """Yield the source, the first target and the prediction of the first `answers`, for readers of the report.
+
+    Of a long source the end is kept.
+    """
+    for item, answer in answers[:SHOWN]:
+        source, target = item.pair.source, item.pair.targets[0]
+        source = source if len(source) <= LONGEST else f"… {source[-LONGEST:]}"
+        yield {"source": source, "target": target, "prediction": application.said(answer)}
 
 
 def records_of(identity: Row, application: Application, items: Sequence[Item], answers: Sequence[Any]) -> Iterator[Row]:
@@ -140,4 +157,5 @@ def records_of(identity: Row, application: Application, items: Sequence[Item], a
     for item, answer in zip(items, answers, strict=True):
         pair = item.pair
         about = {"group": pair.group, "index": item.number, "source": pair.source, "targets": list(pair.targets)}
-        yield identity | about | {"prediction": application.said(answer), "scores": application.scores(item, answer)}
+        about |= {"prediction": application.said(answer), "scores": application.scores(item, answer)}
+        yield identity | about | {"weight": application.weight(item)}

@@ -69,7 +69,11 @@ class Generation(Application):
         return rows + [{"metric": metric, "value": value} for metric, value in variety(texts).items()]
 
     def scores(self, item: Item, answer: Any) -> dict[str, float]:
-        return {f"{BITS} of a target": answer["nll"] / math.log(2) / item.target_bytes}
+        return {BITS: answer["nll"] / math.log(2) / item.target_bytes}
+
+    def weight(self, item: Item) -> int:
+        """Return the bytes of the target, over which the bits of all targets are counted."""
+        return item.target_bytes
 
     def said(self, answer: Any) -> str:
         return str(answer["text"])
@@ -89,7 +93,7 @@ def passages(ground: Ground) -> list[Item]:
         for index, tokens in enumerate(windows.last(length).tolist()):
             prompt, target = tokens[: length - room], tokens[length - room :][:scored]
             # No source is kept: it is the document, and long.
-            pair = Pair(windows.names[index], "", (tokenizer.decode(target),), "")
+            pair = Pair(windows.names[index], "", (tokenizer.decode(target),), "", "")
             items.append(Item(index, pair, prompt, target, sizes[index]))
     return items
 

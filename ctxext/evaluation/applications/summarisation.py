@@ -23,8 +23,8 @@ class Summarisation(Written):
     most: ClassVar[int] = 128
 
     def rows(self, items: Sequence[Item], answers: Sequence[Any]) -> list[Row]:
-        """Return the mean F of ROUGE-1, 2, L and Lsum of `answers`, and of the first sentences of the sources."""
-        leads = [" ".join(sentences(item.pair.source)[:LEAD]) for item in items]
+        """Return the mean F of ROUGE-1, 2, L and Lsum of `answers`, and of the first sentences of the inputs."""
+        leads = [" ".join(sentences(item.pair.body)[:LEAD]) for item in items]
         signature = f"f|stemmer:yes|sentences:.!?|version:{version('rouge-score')}"
         return [
             mean_row(metric + suffix, self.values(metric, items, texts)) | {"signature": signature}

@@ -8,8 +8,9 @@ from functools import cached_property
 from typing import Any
 
 from ctxext.evaluation.comparison.measures import measured
-from ctxext.evaluation.comparison.reading import Record
+from ctxext.evaluation.comparison.reading import Absent, Record
 from ctxext.evaluation.results import SUBJECTS, Results, Row
+from ctxext.maths.intervals import wilson
 
 ALONE = ("cache", "run", "device")
 """Keys of the configuration that say where a run is and where it was made, never what was measured."""
@@ -60,25 +61,33 @@ class Arm:
             for (known, length), cell in sorted(by_measure.get(measure, {}).items()):
                 if known == subject:
                     by_length.setdefault(length, []).append(cell)
-        return {length: folded(cells) for length, cells in sorted(by_length.items())}
+        return {length: folded(cells, subject) for length, cells in sorted(by_length.items())}
 
 
-def folded(cells: Sequence[Row]) -> Row:
-    """Return `cells` of several seeds as one; where they are the same number, no seed took part in it.
+def folded(cells: Sequence[Row], subject: str) -> Row:
+    """Return `cells` of several seeds of `subject` as one.
 
-    An interval over documents says nothing about seeds, so that the mean has none.
+    A control in which no seed took part is one measurement, and keeps its interval. The mean of right and wrong has
+    that of all samples; an interval over documents says nothing about seeds, so that any other mean has none.
     """
     values = [cell["value"] for cell in cells]
-    if len(set(values)) == 1:
+    is_one = subject != "extended" and all(cell == cells[0] for cell in cells)
+    if len(cells) == 1 or is_one:
         return cells[0]
     kept = {key: cell for key, cell in cells[0].items() if key not in ("low", "high")}
-    return kept | {"value": statistics.fmean(values), "sd": statistics.stdev(values), "seeds": len(values)}
+    found = kept | {"value": statistics.fmean(values), "sd": statistics.stdev(values), "seeds": len(values)}
+    if all(cell.get("metric") == "accuracy" and "n" in cell for cell in cells):
+        total = sum(cell["n"] for cell in cells)
+        low, high = wilson(sum(cell["value"] * cell["n"] for cell in cells), total)
+        found |= {"low": low, "high": high, "n": total}
+    return found
 
 
-def arms_of(records: Sequence[Record]) -> list[Arm]:
-    """Return `records` as arms: runs that differ only in their seeds are one."""
+def arms_of(records: Sequence[Record], absent: Sequence[Absent] = ()) -> list[Arm]:
+    """Return `records` as arms: runs that differ only in their seeds are one. Each of `absent` keeps its letter."""
     groups: list[tuple[str, list[Record]]] = []
-    for record in records:
+    skipped: list[int] = []
+    for index, record in enumerate(records):
         key, seed = identity(record), record.results.run.get("seed", 0)
         for known, group in groups:
             if key and known == key and seed not in [other.results.run.get("seed", 0) for other in group]:
@@ -86,7 +95,8 @@ def arms_of(records: Sequence[Record]) -> list[Arm]:
                 break
         else:
             groups.append((key, [record]))
-    return [Arm(letters(index), group) for index, (_, group) in enumerate(groups)]
+            skipped.append(sum(one.after <= index for one in absent))
+    return [Arm(letters(index + skipped[index]), group) for index, (_, group) in enumerate(groups)]
 
 
 def identity(record: Record) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ctxext.evaluation.comparison.arms import Arm
-from ctxext.evaluation.results import Row
+from ctxext.evaluation.results import CHOSEN, TRAINED_ON, Row
 
 Fact = Callable[[Arm], Any]
 
@@ -21,7 +21,7 @@ def tokenizer_of(arm: Arm) -> Any:
 
 def protocol_of(arm: Arm) -> Any:
     """Return by which definitions `arm` is measured."""
-    return arm.results.protocol
+    return {key: value for key, value in arm.results.protocol.items() if key not in (CHOSEN, TRAINED_ON)}
 
 
 FACTS: Mapping[str, Fact] = {
@@ -60,21 +60,50 @@ def warnings(arms: Sequence[Arm]) -> list[str]:
     """Return a sentence for each inequality of `arms` that a difference may come from."""
     found = {name: kinds(arms, fact) for name, fact in FACTS.items()}
     differing = {name: values for name, values in found.items() if len(values) > 1}
-    sentences = [told(name, differing[name]) for name in ("trained tokens", "steps", "base") if name in differing]
+    sentences = [*budgets(differing), *([told("base", differing["base"])] if "base" in differing else [])]
     sentences += [
         f"{name} differs: no difference between {grouped(differing[name])} is computed"
-        for name in ("data", "tokenizer", "protocol")
+        for name in ("data", "tokenizer")
         if name in differing
     ]
-    if "seeds" in differing:
-        sentences.append(f"{told('seeds', differing['seeds'])}; part of a difference may come from the seed")
+    sentences += definitions([value for value, _ in differing.get("protocol", [])])
+    seeds = kinds([arm for arm in arms if arm.results.run.get("steps", 1)], FACTS["seeds"])
+    if len(seeds) > 1:
+        sentences.append(f"{told('seeds', seeds)}; part of a difference may come from the seed")
     if "versions" in differing:
         sentences.append(
             f"made with other versions: {', '.join(changed([value for value, _ in differing['versions']]))}"
         )
     if "trained length" in differing:
         sentences.append(told("trained length", differing["trained length"]))
-    return sentences
+    return sentences + cautions(arms)
+
+
+def budgets(differing: Mapping[str, Sequence[tuple[Any, list[Arm]]]]) -> list[str]:
+    """Return that the budgets are not equal: once where tokens and steps tell the same arms apart."""
+    tokens, steps = differing.get("trained tokens", []), differing.get("steps", [])
+    if tokens and [arms for _, arms in tokens] == [arms for _, arms in steps]:
+        both = zip(tokens, steps, strict=True)
+        said = [
+            f"{labels(arms)} {shown(one)} in {shown(other)} steps" if one or other else f"{labels(arms)} none"
+            for (one, arms), (other, _) in both
+        ]
+        return [f"trained tokens: {'; '.join(said)}: the budgets are not equal"]
+    return [told(name, differing[name]) for name in ("trained tokens", "steps") if name in differing]
+
+
+def definitions(protocols: Sequence[Row]) -> list[str]:
+    """Return by which keys `protocols` differ; what one has no word of it didn't measure."""
+    keys = dict.fromkeys(key for protocol in protocols for key in protocol)
+    values = {key: [one[key] for one in protocols if key in one] for key in keys}
+    found = [key for key in keys if any(value != values[key][0] for value in values[key])]
+    return [f"protocol differs in {', '.join(found)}: no difference in what these define is computed"] if found else []
+
+
+def cautions(arms: Sequence[Arm]) -> list[str]:
+    """Return each caution of the protocols of `arms`, and whose it is if not of all."""
+    found = kinds([arm for arm in arms if "caution" in protocol_of(arm)], lambda arm: protocol_of(arm)["caution"])
+    return [caution if len(some) == len(arms) else f"{labels(some)}: {caution}" for caution, some in found]
 
 
 def told(name: str, values: Sequence[tuple[Any, Sequence[Arm]]]) -> str:

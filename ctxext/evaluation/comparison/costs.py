@@ -1,9 +1,14 @@
 """What each arm costs: on short text, in time and memory, and in what can be exported."""
 
+import statistics
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ctxext.evaluation.comparison.arms import Arm
-from ctxext.evaluation.results import Row
+from ctxext.evaluation.results import CONTROLS, Row
+
+TIMED = ("ms_per_token", "decode_ms_per_token", "peak_bytes", "exponent", "r_squared")
+"""The numbers that a machine gives anew each time; the others follow from what the model is."""
 
 
 def short_costs(arms: Sequence[Arm], differences: Sequence[Row]) -> list[Row]:
@@ -17,7 +22,9 @@ def short_costs(arms: Sequence[Arm], differences: Sequence[Row]) -> list[Row]:
         within = [row for row in differences if is_short(row, arm.label, trained)]
         if within:
             worst = max(within, key=lambda row: row["difference"])
-            kept = {key: worst[key] for key in ("length", "difference", "low", "high", "p", "p_holm")}
+            kept: Row = {
+                key: worst[key] for key in ("length", "difference", "low", "high", "p", "p_holm") if key in worst
+            }
             found.append({"run": arm.label, "subject": worst["first_subject"], **kept})
     return found
 
@@ -29,8 +36,34 @@ def is_short(row: Row, label: str, trained: int) -> bool:
 
 
 def costs(arms: Sequence[Arm]) -> list[Row]:
-    """Return the rows of cost of `arms`; of several seeds those of the first, since the seed costs nothing."""
-    return [{"run": arm.label, **row} for arm in arms for row in arm.results.cost]
+    """Return the rows of cost of `arms`; of several seeds those of the first, since the seed costs nothing.
+
+    A control of which all that was counted is the same in several arms stands once, with the medians of what was timed.
+    """
+    rows = [{"run": arm.label, **row} for arm in arms for row in arm.results.cost]
+    shared = []
+    for control in CONTROLS:
+        theirs = [row for row in rows if row["subject"] == control]
+        lengths = sorted({row["length"] for row in theirs})
+        merged = [once([row for row in theirs if row["length"] == length]) for length in lengths]
+        if len({row["run"] for row in theirs}) > 1 and all(merged):
+            shared += merged
+            rows = [row for row in rows if row["subject"] != control]
+    return shared + rows
+
+
+def once(rows: Sequence[Row]) -> Row:
+    """Return `rows` of one control and length as one, with medians of the timed numbers; nothing if others differ."""
+    found: Row = {"run": ""}
+    for key in dict.fromkeys(key for row in rows for key in row if key != "run"):
+        values = [row[key] for row in rows if key in row]
+        if key in TIMED:
+            found[key] = statistics.median(values)
+        elif values.count(values[0]) == len(rows):
+            found[key] = values[0]
+        else:
+            return {}
+    return found
 
 
 def exports(arms: Sequence[Arm]) -> list[Row]:
@@ -52,11 +85,22 @@ def unmeasured(arms: Sequence[Arm]) -> list[str]:
         "by_position",
         *(measure for arm in arms for by_measure in arm.measured for measure in by_measure),
     }
-    holders: dict[str, list[str]] = {}
+    holders: dict[tuple[str, str], Holders] = {}
     for arm in arms:
         for row in arm.results.missing:
             if row["what"] not in shown and not row["what"].startswith("effective_length"):
-                told = f"{row.get('subject', '')} {row['what']}: {row['reason']}".strip()
-                labels = holders.setdefault(told, [])
-                labels += [arm.label] if arm.label not in labels else []
-    return [f"{', '.join(labels)}: {told}" for told, labels in holders.items()]
+                found = holders.setdefault((row["what"], row["reason"]), Holders({}, {}))
+                found.runs[arm.label] = found.subjects[row.get("subject", "")] = True
+    return [found.told(len(arms), what, reason) for (what, reason), found in holders.items()]
+
+
+class Holders(NamedTuple):
+    """Whose reason one is, in the order in which they were met."""
+
+    runs: dict[str, bool]
+    subjects: dict[str, bool]
+
+    def told(self, count: int, what: str, reason: str) -> str:
+        """Return why `what` was not measured; many runs are not named if they are all of the `count`."""
+        whose = "all runs" if len(self.runs) == count > 2 else ", ".join(self.runs)
+        return f"{whose}: {', '.join(self.subjects)} {what}: {reason}".replace(":  ", ": ")

@@ -27,7 +27,8 @@ EXAMPLE = "'nll@1024 > base + 0.05', 'passkey@512 < 0.9', 'short_cost > 0.02' or
 class Gate:
     """A rule that no run may meet: a `measure`, at a `length` (0: at each), against `name` (or nothing) + `number`.
 
-    `name` is a subject of the run itself, or the label of another run.
+    Length 0 of a task, which has no filler, is never asked for. `name` is a subject of the run itself, or the
+    label of another run.
     """
 
     text: str
@@ -51,16 +52,22 @@ def parsed(text: str) -> Gate:
 def broken(comparison: Row, gates: Sequence[Gate]) -> list[str]:
     """Return a sentence for each number of `comparison` that breaks one of `gates`.
 
-    One that a gate needs and that was not measured breaks it, too. Refuse a gate on what the comparison doesn't have.
+    One that a gate needs and that was not measured breaks it, too, and so does a run without results. Refuse a gate on
+    a measure, a subject or a run that there isn't.
     """
     for gate in gates:
         check(comparison, gate)
-    return [sentence for gate in gates for sentence in faults(comparison, gate)]
+    return [sentence for gate in gates for sentence in (*lacking(comparison, gate), *faults(comparison, gate))]
+
+
+def lacking(comparison: Row, gate: Gate) -> list[str]:
+    """Return a sentence for each run of `comparison` that has no results, by which `gate` can't be judged."""
+    return [f"{gate.text}: {one['label']} ({one['path']}) has no results" for one in comparison.get("absent", [])]
 
 
 def check(comparison: Row, gate: Gate) -> None:
     """Refuse `gate` where it names what `comparison` doesn't have."""
-    tables = {table["measure"]: table["lengths"] for table in comparison["tables"]}
+    tables = [table["measure"] for table in comparison["tables"]]
     known = [*tables, SHORT_COST, EFFECTIVE]
     where = f"--fail-on {gate.text!r}"
     require(
@@ -71,9 +78,6 @@ def check(comparison: Row, gate: Gate) -> None:
         plain = not gate.length and not gate.name
         require(plain, f"{where}: {gate.measure} is one number of a run; compare it with a number, without @LENGTH")
         return
-    lengths = tables[gate.measure]
-    told = ", ".join(map(str, lengths))
-    require(not gate.length or gate.length in lengths, f"{where}: {gate.measure} has no length {gate.length} ({told})")
     names = [*SUBJECTS, *(run["label"] for run in comparison["runs"])]
     require(
         gate.name in ("", *names),
@@ -107,10 +111,14 @@ def numbers(comparison: Row, gate: Gate, run: Row) -> Iterator[tuple[str, float 
             yield "", None, gate.number
     else:
         table = next(table for table in comparison["tables"] if table["measure"] == gate.measure)
-        for length in [gate.length] if gate.length else table["lengths"]:
+        known = [
+            length for length in table["lengths"] if length and cell(table, run, run["subject"], length) is not None
+        ]
+        if not (known or gate.length):
+            yield "", None, gate.number
+        for length in [gate.length] if gate.length else known:
             value, bound = cell(table, run, run["subject"], length), reference(comparison, table, gate, run, length)
-            if gate.length or value is not None:
-                yield f"@{length}", value, bound
+            yield f"@{length}", value, bound
 
 
 def reference(comparison: Row, table: Row, gate: Gate, run: Row, length: int) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from ctxext.evaluation.results import Results, Row, point
 
 TEXT = ("perplexity", "nll", "bits_per_byte")
-LOWER = {*TEXT, "longppl", "sliding", "sliding_yarn", "shift", "ter", "repetition"}
+LOWER = {*TEXT, "longppl", "sliding", "sliding_yarn", "shift", "ter", "repetition-4", "bits per byte"}
 """The measures that are better when lower, by the last of their words."""
 
 Cells = dict[tuple[str, int], Row]
@@ -48,6 +48,15 @@ def name_of(row: Row) -> str:
     """Return the measure of a row of applications: `application/metric`, with the group between if it isn't all."""
     group = [] if row["group"] in ("", "all") else [str(row["group"])]
     return "/".join([row["application"], *group, row["metric"]])
+
+
+def application_of(results: Results, measure: str) -> Row:
+    """Return the application, group and metric that `measure` is of, and `held_out` if its group was; or nothing."""
+    for row in results.applications:
+        if name_of(row) == measure:
+            held_out = {"held_out": True} if row.get("held_out") else {}
+            return {key: row[key] for key in ("application", "group", "metric")} | held_out
+    return {}
 
 
 def lower_is_better(measure: str) -> bool:

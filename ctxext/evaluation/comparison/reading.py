@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -35,19 +35,31 @@ class Record:
     predictions: Sequence[Row]
 
 
-def read(paths: Sequence[Path]) -> tuple[list[Record], list[str]]:
-    """Return the runs in `paths`, each a run's folder or that of a sweep, and a sentence for each that has no results.
+class Absent(NamedTuple):
+    """A run without results, `after` so many that have some, and the `reason`."""
 
-    Refuse a path that is neither, and a file that breaks the contract.
+    path: Path
+    after: int
+    reason: str
+
+
+def read(paths: Sequence[Path]) -> tuple[list[Record], list[Absent]]:
+    """Return the runs in `paths`, each a run's folder or that of a sweep, and those that have no results, with reasons.
+
+    Refuse a path that is neither, a run that is named twice, and runs of which none can be read.
     """
-    records, absent = [], []
-    for path in paths:
-        for folder in folders(path):
-            if (folder / RESULTS).is_file():
-                records.append(read_run(folder))
-            else:
-                absent.append(f"{folder}: no {RESULTS}{failed(folder)}")
-    require(bool(records), f"none of the runs has a {RESULTS}: {'; '.join(absent)}")
+    records, absent = list[Record](), list[Absent]()
+    chosen = [folder for path in paths for folder in folders(path)]
+    known = [folder.resolve() for folder in chosen]
+    for index, folder in enumerate(chosen):
+        require(known[index] not in known[:index], f"{folder}: this run is named twice; name each run once")
+        try:
+            require((folder / RESULTS).is_file(), f"no {RESULTS}{failed(folder)}")
+            records.append(read_run(folder))
+        except Refusal as refusal:
+            absent.append(Absent(folder, len(records), str(refusal)))
+    sentences = [f"{one.path}: {one.reason}" for one in absent]
+    require(bool(records), f"none of the runs has a {RESULTS} that can be read: {'; '.join(sentences)}")
     return records, absent
 
 

@@ -14,11 +14,15 @@ from ctxext.evaluation.results import Row
 
 
 class Score(NamedTuple):
-    """The sum of an item, how many tokens or samples it is of, and `content`, the same where the same was scored."""
+    """The sum of an item, how many tokens or samples it is of, and `content`, the same where the same was scored.
+
+    `seeds` has the sum of each run, of which `value` is the mean; it is empty for one run.
+    """
 
     value: float
     weight: float
     content: str
+    seeds: tuple[float, ...] = ()
 
 
 Item = tuple[Any, ...]
@@ -42,7 +46,8 @@ def averaged(seeds: list[Scores]) -> Scores:
     for item, score in first.items():
         same = [other[item] for other in others if item in other and other[item].content == score.content]
         if len(same) == len(others):
-            found[item] = score._replace(value=statistics.fmean([score.value, *(other.value for other in same)]))
+            values = (score.value, *(other.value for other in same))
+            found[item] = score._replace(value=statistics.fmean(values), seeds=values if others else ())
     return found
 
 
@@ -82,4 +87,5 @@ def of_predictions(rows: Iterable[Row], measure: str) -> Iterator[tuple[Row, Ite
         for metric, value in row["scores"].items():
             if name_of(row | {"metric": metric}) == measure:
                 content = json.dumps([row.get("source"), row.get("targets")])
-                yield row, (row["index"],), Score(float(value), 1.0, content)
+                weight = float(row.get("weight", 1.0))
+                yield row, (row["index"],), Score(value * weight, weight, content)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from ctxext.evaluation.comparison.arms import Arm
 from ctxext.evaluation.comparison.conditions import kinds, tokenizer_of
-from ctxext.evaluation.comparison.measures import TEXT, in_order, lower_is_better
-from ctxext.evaluation.comparison.pairing import CONTROLS
-from ctxext.evaluation.results import SUBJECTS, Row
+from ctxext.evaluation.comparison.measures import TEXT, application_of, in_order, lower_is_better
+from ctxext.evaluation.results import CONTROLS, SUBJECTS, Row
 
 UNITS = {"perplexity": "", "nll": "nats a token, ", "bits_per_byte": "comparable across tokenizers, "}
 ALL = -1
@@ -27,7 +26,7 @@ def tables(arms: Sequence[Arm]) -> list[Row]:
 def table(arms: Sequence[Arm], measure: str) -> Row:
     """Return the table of `measure`: its rows are shared controls, of run "", and the subjects of each of `arms`."""
     shared = {control: agreed(arms, measure, control) for control in CONTROLS}
-    lengths = lengths_of(arms, measure)
+    lengths, chances = lengths_of(arms, measure), chances_of(arms, measure)
     rows = [row("", control, cells, lengths) for control, cells in shared.items() if cells]
     for arm in arms:
         for subject in SUBJECTS:
@@ -43,6 +42,8 @@ def table(arms: Sequence[Arm], measure: str) -> Row:
         "targets": sorted({arm.results.lengths["target"] for arm in arms}),
         "lower_is_better": lower_is_better(measure),
         "rows": rows,
+        **({"chance": chances[0]} if len(chances) == 1 else {}),
+        **next(filter(None, (application_of(arm.results, measure) for arm in arms)), {}),
     }
 
 
@@ -78,7 +79,13 @@ def reasons(arm: Arm, measure: str, subject: str, lengths: Sequence[int]) -> lis
     whats = {"by_length"} if measure in TEXT else {measure, measure.split("/")[0]}
     rows = [row for row in arm.results.missing if row["what"] in whats and row.get("subject", subject) == subject]
     known = {row.get("length", ALL): row["reason"] for row in rows}
-    return [known.get(length, known.get(ALL, f"{arm.label}: not among its evaluation.lengths")) for length in lengths]
+    return [known.get(length, known.get(ALL, "not among the evaluation.lengths of the run")) for length in lengths]
+
+
+def chances_of(arms: Sequence[Arm], measure: str) -> list[float]:
+    """Return what a guess scores in `measure`, each number once."""
+    cells = [cell for arm in arms for by in arm.measured for cell in by.get(measure, {}).values()]
+    return sorted({round(cell["chance"], 4) for cell in cells if "chance" in cell})
 
 
 def note(arms: Sequence[Arm], measure: str) -> str:
@@ -90,7 +97,7 @@ def note(arms: Sequence[Arm], measure: str) -> str:
         return UNITS[measure] + same if tokens and documents else UNITS[measure].removesuffix(", ")
     cells = [cell for arm in arms for by in arm.measured for cell in by.get(measure, {}).values()]
     metrics = dict.fromkeys(str(cell["metric"]) for cell in cells if "metric" in cell)
-    chances = sorted({round(cell["chance"], 4) for cell in cells if "chance" in cell})
+    chances = chances_of(arms, measure)
     counted = sorted({cell["n"] for cell in cells if "n" in cell})
     said = [" or ".join(metrics)] if metrics else []
     said += [f"chance {chances[0]:.2f}"] if len(chances) == 1 else []

@@ -2,70 +2,55 @@
 
 from collections.abc import Iterator, Sequence
 
-from ctxext.evaluation.comparison.arms import Arm
+from ctxext.evaluation.comparison.measures import lower_is_better
+from ctxext.evaluation.comparison.ranking import Ranking
 from ctxext.evaluation.results import Row
+from ctxext.maths.multiple import FEWEST
 
 LEVEL = 0.05
+NAMED = 3
+"""Runs that a list names; of more it names the first, and counts the others."""
+MEASURES = 2
+"""Measures beside nll that are told one by one; more are counted."""
 
 
-def best_of(arms: Sequence[Arm]) -> Arm:
-    """Return the one of `arms` with the lowest nll at the longest length that all of them share; the first if none."""
-    by_arm = {arm.label: arm.cells("nll", arm.subject) for arm in arms if arm.subject}
-    shared = set.intersection(*map(set, by_arm.values())) if by_arm else set()
-    if not shared:
-        return arms[0]
-    place = decisive([arm.results.lengths["target"] for arm in arms], shared)
-    return min((arm for arm in arms if arm.subject), key=lambda arm: by_arm[arm.label][place]["value"])
-
-
-def decisive(targets: Sequence[int], lengths: set[int]) -> int:
-    """Return the length among `lengths` that is judged by: the common target, or else the longest."""
-    return targets[0] if len(set(targets)) == 1 and targets[0] in lengths else max(lengths)
-
-
-def verdict(comparison: Row) -> str:
-    """Return in one sentence what `comparison`, which may lack a verdict, says of the methods."""
-    runs = {run["label"]: run for run in comparison["runs"] if run["subject"]}
-    values = standing(comparison, "nll", runs)
-    shared = set.intersection(*map(set, values.values())) if values and len(values) == len(runs) else set()
-    if not shared:
-        return "Nothing can be said: the runs share no length at which all of them measured nll."
-    length = decisive([run["target"] for run in runs.values()], shared)
-    ranked = sorted(runs, key=lambda label: values[label][length])
-    parts = [*on_text(comparison, ranked, length), *on_tasks(comparison, ranked, length)]
-    seeds = {len(run["seeds"]) for run in runs.values()}
+def verdict(comparison: Row, ranked: Ranking) -> str:
+    """Return in one sentence what `comparison`, which may lack a verdict, says of the methods `ranked`."""
+    if not ranked.measure:
+        return "Nothing can be said: no two runs share a measure and a length."
+    length, main = ranked.length, ranked.measure
+    others = list(dict.fromkeys(row["measure"] for row in comparison["differences"] if row["measure"] != main))
+    on_others = on_tasks if len(others) <= MEASURES else on_many
+    parts = [*on_main(comparison, ranked), *on_others(comparison, others, ranked.labels, length)]
+    runs = {run["label"]: run for run in comparison["runs"]}
+    seeds = {len(runs[label]["seeds"]) for label in ranked.labels}
     parts += ["one seed each"] if seeds == {1} and any(run.get("steps") for run in runs.values()) else []
+    left = [label for label in runs if label not in ranked.values]
+    parts += [f"left out, without {main} at {length}: {told(comparison, left)}"] if left else []
     return f"At {length} tokens {'; '.join(parts)}."
 
 
-def standing(comparison: Row, measure: str, runs: Row) -> dict[str, dict[int, float]]:
-    """Return the values of `measure` by length of the subject that stands for each of `runs`."""
-    found: dict[str, dict[int, float]] = {}
-    for table in comparison["tables"]:
-        for row in table["rows"] if table["measure"] == measure else []:
-            for label, run in runs.items():
-                if row["run"] in ("", label) and row["subject"] == run["subject"]:
-                    found[label] = {int(length): cell["value"] for length, cell in row["values"].items()}
-    return found
-
-
-def on_text(comparison: Row, ranked: Sequence[str], length: int) -> Iterator[str]:
-    """Yield what nll says at `length` of the runs `ranked` by it, and of the best of them against its controls."""
-    best, *others = ranked
-    judged = {other: judgement(comparison, "nll", best, other, length) for other in others}
-    beaten = [other for other in others if judged[other] == "below"]
-    level = [other for other in others if judged[other] == "level"]
+def on_main(comparison: Row, ranked: Ranking) -> Iterator[str]:
+    """Yield what the measure that runs are `ranked` by says of them, and of the best of them against its controls."""
+    main, length, (best, *others) = ranked.measure, ranked.length, ranked.labels
+    better, word = ("below", "lower") if lower_is_better(main) else ("above", "higher")
+    judged = {other: judgement(comparison, main, best, other, length) for other in others}
+    beaten = [other for other in others if judged[other] == better]
+    level = [other for other in others if judged[other] not in ("", better)]
     unknown = [other for other in others if judged[other] == ""]
     if beaten:
-        row = found(comparison, "nll", best, beaten[0], length)
-        yield f"{told(comparison, [best])} has a lower nll than {told(comparison, beaten)} ({size(row)})"
+        row = found(comparison, main, best, beaten[0], length)
+        nearest = "nearest: " if len(beaten) > NAMED else ""
+        yield f"{told(comparison, [best])} has a {word} {main} than {told(comparison, beaten)} ({nearest}{size(row)})"
     if level:
-        row = found(comparison, "nll", best, level[0], length)
-        yield f"{told(comparison, [best])} and {told(comparison, level)} can't be told apart on nll ({size(row)})"
+        row = found(comparison, main, best, level[0], length)
+        yield f"{together(comparison, [best, *level])} can't be told apart on {main} ({size(row)})"
     if unknown:
-        yield f"{told(comparison, [best])} and {told(comparison, unknown)} can't be compared"
+        yield f"{together(comparison, [best, *unknown])} can't be compared"
+    if not others and main != "nll":
+        yield f"{told(comparison, [best])} has {main} {ranked.values[best]:.3g}"
     for control in ("truncated", "base"):
-        row = found(comparison, "nll", best, best, length, control)
+        row = found(comparison, main, best, best, length, control)
         if row:
             yield against(best, control, row)
 
@@ -74,24 +59,43 @@ def against(best: str, control: str, row: Row) -> str:
     """Return what the difference `row` of `best` from a `control` says."""
     if significance(row) == "level":
         return f"{best} can't be told from {control} ({size(row)})"
-    if control == "truncated" and row["difference"] > 0:
+    is_better = (row["difference"] < 0) == lower_is_better(row["measure"])
+    if control == "truncated" and not is_better:
         return f"truncated beats {best}: dropping the old text does better ({size(row)})"
-    return f"{best} {'beats' if row['difference'] < 0 else 'is worse than'} {control} ({size(row)})"
+    return f"{best} {'beats' if is_better else 'is worse than'} {control} ({size(row)})"
 
 
-def on_tasks(comparison: Row, ranked: Sequence[str], length: int) -> Iterator[str]:
-    """Yield for each measure but nll how the run that is best on nll does in it at `length`, and against truncated."""
+def on_tasks(comparison: Row, measures: Sequence[str], ranked: Sequence[str], length: int) -> Iterator[str]:
+    """Yield for each of `measures` how the run that is best does in it at `length`, and against truncated."""
     best, *others = ranked
-    for measure in dict.fromkeys(row["measure"] for row in comparison["differences"] if row["measure"] != "nll"):
+    for measure in measures:
         judged = {other: judgement(comparison, measure, best, other, length) for other in others}
         control = found(comparison, measure, best, best, length, "truncated")
         judged |= {"truncated": significance(control)} if control else {}
         for word in ("above", "below"):
             some = [other for other in judged if judged[other] == word]
             if some:
-                yield f"on {measure} {best} scores {word} {listed(some)}"
+                yield f"on {measure} {best} scores {word} {named(some)}"
         if judged and all(direction == "level" for direction in judged.values()):
-            yield f"on {measure} {listed([best, *judged])} can't be told apart"
+            yield f"on {measure} {best} and {named(list(judged))} can't be told apart"
+
+
+def on_many(comparison: Row, measures: Sequence[str], ranked: Sequence[str], length: int) -> Iterator[str]:
+    """Yield in how many of `measures` the best run is better at `length` than truncated and others."""
+    best, *others = ranked
+    against, lost = dict[str, int](), list[str]()
+    for measure in measures:
+        better = "below" if lower_is_better(measure) else "above"
+        row = found(comparison, measure, best, best, length, "truncated")
+        direction = significance(row) if row else ""
+        word = {"": "not compared", "level": "level", better: "better"}.get(direction, "worse")
+        against[word] = against.get(word, 0) + 1
+        directions = {judgement(comparison, measure, best, other, length) for other in others}
+        lost += [measure] if directions - {"", "level", better} else []
+    said = listed([f"{word} in {count}" for word, count in sorted(against.items())])
+    yield f"of {len(measures)} other measures {best} against truncated is {said}"
+    if others:
+        yield f"another run is better than {best} in {named(lost) if lost else 'none of them'}"
 
 
 def judgement(comparison: Row, measure: str, first: str, second: str, length: int) -> str:
@@ -106,8 +110,12 @@ def judgement(comparison: Row, measure: str, first: str, second: str, length: in
 
 
 def significance(row: Row) -> str:
-    """Return the direction of a difference, or `level` where it may be chance."""
-    if row["p_holm"] >= LEVEL:
+    """Return the direction of a difference, or `level` where it may be chance: by its interval if it has no p-value.
+
+    Fewer pairs than FEWEST say nothing, whatever their interval.
+    """
+    is_level = row["p_holm"] >= LEVEL if "p_holm" in row else row["low"] <= 0 <= row["high"]
+    if is_level or row.get("pairs", FEWEST) < FEWEST:
         return "level"
     return "below" if row["difference"] < 0 else "above"
 
@@ -133,7 +141,19 @@ def size(row: Row) -> str:
 def told(comparison: Row, labels: Sequence[str]) -> str:
     """Return `labels` with the names of their runs."""
     names = {run["label"]: run["name"] for run in comparison["runs"]}
-    return listed([f"{label} ({names[label]})" for label in labels])
+    return named([f"{label} ({names[label]})" for label in labels])
+
+
+def together(comparison: Row, labels: Sequence[str]) -> str:
+    """Return `labels` with the names of their runs, of many those of the first two."""
+    if len(labels) <= NAMED:
+        return told(comparison, labels)
+    return f"{told(comparison, labels[:1])}, {told(comparison, labels[1:])}"
+
+
+def named(words: Sequence[str]) -> str:
+    """Return `words` as a list; of many the first, and how many others there are."""
+    return listed(words) if len(words) <= NAMED else f"{words[0]} and {len(words) - 1} others"
 
 
 def listed(words: Sequence[str]) -> str:

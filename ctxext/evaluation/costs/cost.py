@@ -22,16 +22,16 @@ from ctxext.evaluation.reader import Model, Reader, TruncatedReader, device_of
 from ctxext.evaluation.results import Row
 from ctxext.evaluation.shortage import AT_ONE_ROW, beyond
 from ctxext.model.cache import ROOM
-from ctxext.model.cost import counted, head_weights
-from ctxext.model.resident import forget_peak, peak
+from ctxext.model.cost import counted, head_weights, weight_bytes
+from ctxext.model.resident import forget_peak, held, peak
 
 PROTOCOL = (
     "one row at a time. flops_per_token: needed by the true mask, the logits of every token among them; "
     "computed_flops_per_token: all pairs that kernels are given. ms_per_token: wall time of reading the row into an "
     "empty cache, up to the logits after it, over its tokens; decode_ms_per_token: of one more token at its end; "
     "medians after a warm-up, and the least of the tries. truncated, beyond the trained length: a pass for each token. "
-    "peak_bytes: all that the process holds on a CPU, the tensors on another device. cache_bytes_per_token: what later "
-    "tokens can look at, over the length. exponent: of time against length"
+    "peak_bytes: the weights, and what reading adds at its peak to what was held before. cache_bytes_per_token: what "
+    "later tokens can look at, over the length. exponent: of time against length"
 )
 """The definitions, in words."""
 
@@ -45,6 +45,7 @@ def cost_of(subject: str, reader: Reader, ground: Ground) -> Found:
     unread: dict[int, str] = {}
     passes: dict[int, Row] = {}
     for length in ground.settings.lengths:
+        reader.pace.tick()
         unread[length] = reader.obstacle(length) or beyond(unread)
         if not unread[length]:
             try:
@@ -56,7 +57,7 @@ def cost_of(subject: str, reader: Reader, ground: Ground) -> Found:
         for length, reason in unread.items()
         if reason
     ]
-    reasons = absent(rows) | with_growth(rows)
+    reasons = absent(rows, reader) | with_growth(rows)
     missing += [{"subject": subject, "what": f"cost {key}", "reason": reason} for key, reason in reasons.items()]
     return Found(rows, missing)
 
@@ -87,10 +88,10 @@ def cost_of_pass(model: Model, tokens: Tensor, repeats: int) -> Row:
     row: Row = dict(counted(model, size))
     row["parameters"] = int(row["parameters"])
     read = partial(read_on, model, tokens)
-    is_told = forget_peak(device)
+    is_told, before = forget_peak(device), held(device)
     flops = computed_flops(lambda: read(model.new_cache()))  # and a warm-up
     if is_told:
-        row["peak_bytes"] = peak(device)
+        row["peak_bytes"] = weight_bytes(model) + max(peak(device) - before, 0)
     row["computed_flops_per_token"] = flops / size + 2 * head_weights(model) * (size - 1) / size
     if repeats:
         reading = timed(lambda: read(model.new_cache()), repeats, device)
@@ -153,12 +154,13 @@ def anew(row: Row, size: int, length: int, reader: TruncatedReader) -> Row:
     return found | {"cache_bytes_per_token": 0.0}
 
 
-def absent(rows: list[Row]) -> dict[str, str]:
+def absent(rows: list[Row], reader: Reader) -> dict[str, str]:
     """Return for each number that none of `rows`, or not the longest, has, the reason."""
     if not rows:
         return {}
+    anew = isinstance(reader, TruncatedReader)
     reasons = {
-        "mask_density": "a network without heads has none, and truncated beyond the trained length encodes anew",
+        "mask_density": "each token's text is encoded anew" if anew else "a network without heads has none",
         "peak_bytes": "this system doesn't let the peak of a process begin anew",
         "ms_per_token": "evaluation.repeats=0 times nothing",
     }

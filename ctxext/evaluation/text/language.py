@@ -26,16 +26,38 @@ from ctxext.refusal import require
 
 @dataclass(frozen=True)
 class Windows:
-    """The longest window of each document: `tokens` [N, L], which of them are targets, and the bytes of each."""
+    """The text of the longest window of each document: `tokens` [N, T], which are targets, and the bytes of each.
+
+    What is read of it begins with the control tokens `beginning`, which count in its length: L is T and theirs.
+    They were drawn of the `eligible` documents, those long enough.
+    """
 
     tokens: Tensor
     targets: Tensor
     sizes: Tensor
     names: list[str]
+    beginning: tuple[int, ...] = ()
+    eligible: int = 0
+
+    @property
+    def length(self) -> int:
+        """How many tokens a whole window has."""
+        return len(self.beginning) + self.tokens.shape[1]
+
+    @property
+    def unscored(self) -> int:
+        """How many tokens at the start of what is read nothing predicts: those of the beginning, or the first."""
+        return max(len(self.beginning), 1)
 
     def last(self, length: int) -> Tensor:
-        """Return the last `length` tokens of each window [N, length]."""
-        return self.tokens[:, -length:]
+        """Return windows of `length` [N, length]: the last tokens of each behind the beginning."""
+        return self.begun(self.tokens[:, len(self.beginning) - length :])
+
+    def begun(self, texts: Tensor) -> Tensor:
+        """Return `texts` [N, T], each behind the beginning."""
+        if not self.beginning:
+            return texts
+        return torch.cat((torch.tensor(self.beginning).expand(texts.shape[0], -1), texts), dim=1)
 
 
 EndPoint = Callable[[int, int, int], int]
@@ -53,7 +75,7 @@ def last_end(index: int, tokens: int, length: int) -> int:
 
 
 def longest(corpus: Corpus) -> int:
-    """Return how many tokens the longest document of `corpus` has, its end token not counted; 0 if there is none."""
+    """Return how many tokens the longest document of `corpus` has, without its end token; 0 if there is none."""
     return int(np.diff(corpus.starts).max(initial=1)) - 1
 
 
@@ -70,6 +92,7 @@ def choose_windows(
 
     The choice depends on the corpus alone, so that every run scores the same tokens. `sizes` [V] are the bytes of each
     token. Only documents of `length` tokens and more are eligible; if there is none, the config's `key` is refused.
+    Where texts begin with control tokens, those stand in front of each window too, and are counted.
     """
     spans = np.diff(corpus.starts) - 1  # the end token is not scored
     eligible = np.flatnonzero(spans >= length)
@@ -82,11 +105,12 @@ def choose_windows(
         end_point = last_end  # where the answer stands
     chosen = np.sort(generator(0, "evaluated documents").permutation(eligible)[:documents]).tolist()
     stops = [int(corpus.starts[index]) + end_point(index, int(spans[index]), length) for index in chosen]
-    places = np.array(stops)[:, None] + np.arange(-length, 0)
+    places = np.array(stops)[:, None] + np.arange(len(corpus.beginning) - length, 0)
     tokens = corpus.tokens[places].astype(np.int64)
     targets = np.ones_like(tokens, dtype=bool) if corpus.targets is None else corpus.targets[places]
     names = [corpus.names[index] for index in chosen]
-    return Windows(torch.from_numpy(tokens), torch.from_numpy(targets), torch.from_numpy(sizes[tokens]), names)
+    text, bytes_of = torch.from_numpy(tokens), torch.from_numpy(sizes[tokens])
+    return Windows(text, torch.from_numpy(targets), bytes_of, names, corpus.beginning, len(eligible))
 
 
 @dataclass(frozen=True)
@@ -138,21 +162,22 @@ def score_windows(
     With `edges` every token is scored, and summed between neighbouring edges too.
     """
     rows = slice(run.start, run.stop)
-    nll, hit = reader.score(windows.last(length)[rows], length - 1 if edges else scored)
+    first = windows.unscored if edges else length - scored
+    nll, hit = reader.score(windows.last(length)[rows], length - first)
     counted, sizes = windows.targets[rows, -nll.shape[1] :].double(), windows.sizes[rows, -nll.shape[1] :]
     last = counted[:, -scored:]
     require(bool(last.any(dim=1).all()), "evaluation.scored_tokens: a document has no target among them; raise it")
     parts = [(part[:, -scored:].double() * last).sum(dim=1).tolist() for part in (nll, hit, last, sizes)]
-    buckets = bucket_sums(nll, counted, edges)
+    buckets = bucket_sums(nll, counted, edges, first)
     return [Line(nll=a, hits=b, counts=c, sizes=d, buckets=e) for a, b, c, d, e in zip(*parts, buckets, strict=True)]
 
 
-def bucket_sums(nll: Tensor, counted: Tensor, edges: Sequence[int]) -> list[list[tuple[float, float]]]:
-    """Return for each row of `nll` [N, L - 1] its sum over the `counted` targets between neighbouring `edges`."""
+def bucket_sums(nll: Tensor, counted: Tensor, edges: Sequence[int], first: int) -> list[list[tuple[float, float]]]:
+    """Return for each row of `nll` [N, L - first] its sum over the `counted` targets between neighbouring `edges`."""
     sums: list[list[tuple[float, float]]] = [[] for _ in range(nll.shape[0])]
     for low, high in itertools.pairwise(edges):
-        # Target i of the scored ones stands at place i + 1.
-        inside = slice(max(low - 1, 0), high - 1)
+        # Target i of the scored ones stands at place i + first.
+        inside = slice(max(low - first, 0), max(high - first, 0))
         values = (nll[:, inside].double() * counted[:, inside]).sum(dim=1).tolist()
         for row, value, count in zip(sums, values, counted[:, inside].sum(dim=1).tolist(), strict=True):
             row.append((value, count))

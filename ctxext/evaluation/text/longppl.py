@@ -30,8 +30,9 @@ def key_tokens(evaluator: str, model: Model, ground: Ground, ledger: Ledger) -> 
 
 def last_tokens(model: Model, ground: Ground, reach: int) -> TruncatedReader:
     """Return the reader of the last `reach` tokens before each scored one."""
-    stride = min(ground.settings.truncated_stride, reach)
-    return TruncatedReader(model, ground.settings.batch_tokens, reach, stride)
+    beginning = ground.corpus.beginning
+    stride = min(ground.settings.truncated_stride, reach - len(beginning))
+    return TruncatedReader(model, ground.settings.batch_tokens, reach, stride, beginning)
 
 
 def targets(ground: Ground) -> Tensor:

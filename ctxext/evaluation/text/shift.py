@@ -35,16 +35,17 @@ def shift_obstacle(reader: Reader, ground: Ground) -> str:
 
 
 def shift(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> Row:
-    """Return the mean nll of the last k tokens of the passages, the last `lengths[0]` tokens of a text of `length`."""
+    """Return the mean nll of the last k tokens of the passages, which end a text of `length` and fill `lengths[0]`."""
     settings, windows = ground.settings, ground.windows
     scored, size = settings.scored_tokens, settings.lengths[0]
     filler = filler_of(ground)[-(length - size) :] if length > size else torch.empty(0, dtype=torch.long)
+    passage = size - len(windows.beginning)
     counted = windows.targets[:, -scored:].double()
 
     def score(run: range) -> list[float]:
         rows = slice(run.start, run.stop)
-        texts = torch.cat((filler.expand(len(run), -1), windows.last(size)[rows]), dim=1)
-        nll, _ = reader.score(texts, scored)
+        texts = torch.cat((filler.expand(len(run), -1), windows.tokens[rows, -passage:]), dim=1)
+        nll, _ = reader.score(windows.begun(texts), scored)
         sums: list[float] = (nll.double() * counted[rows]).sum(dim=1).tolist()
         return sums
 
@@ -53,4 +54,4 @@ def shift(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> Row:
     counts = counted.sum(dim=1).numpy()
     low, high = ratio_bootstrap(nll, counts)
     value = float(nll.sum() / counts.sum())
-    return {"value": value, "low": low, "high": high, "n": int(counts.sum()), "position": length - size}
+    return {"value": value, "low": low, "high": high, "n": int(counts.sum()), "position": length - passage}

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import takewhile
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
-from torch import Tensor
 
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.ledger import Ledger
@@ -45,13 +41,6 @@ def spans(length: int, room: int, stride: int, unscored: int) -> Iterator[Span]:
         start, done = start + stride, stop
 
 
-def beginning(tokenizer: Tokenizer) -> list[int]:
-    """Return the control tokens that `tokenizer` puts before every text: the base was trained so."""
-    encoded = tokenizer.encode("a")
-    marked = takewhile(lambda pair: pair[1], zip(encoded.ids, encoded.special_tokens_mask, strict=True))
-    return [token for token, _ in marked]
-
-
 def stride_at(length: int, stride: int) -> int:
     """Return the stride of a window of `length` tokens: `stride`, but at most half the window."""
     return min(stride, length // 2)
@@ -66,7 +55,7 @@ def sliding_obstacle(reader: Reader, ground: Ground) -> str:
 
 def window_sums(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> NDArray[np.float64]:
     """Return nll and counted targets [N, W, 2] of each window of `length` tokens, the beginning ones among them."""
-    windows, begin = ground.windows, torch.tensor(beginning(ground.tokenizer), dtype=torch.long)
+    windows, begin = ground.windows, list(ground.windows.beginning)
     total, stride = windows.tokens.shape[1], stride_at(length, ground.settings.stride)
     pieces = list(spans(total, length - len(begin), stride, unscored=0 if len(begin) else 1))
     assert sum(piece.scored for piece in pieces) == total - (0 if len(begin) else 1), pieces
@@ -75,20 +64,15 @@ def window_sums(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> 
         rows, found = slice(run.start, run.stop), [list[tuple[float, float]]() for _ in run]
         for piece in pieces:
             texts = windows.tokens[rows, piece.start : piece.stop]
-            nll, _ = reader.score(begun(texts, begin), piece.scored)
+            nll, _ = reader.score(windows.begun(texts), piece.scored)
             counted = windows.targets[rows, piece.stop - piece.scored : piece.stop].double()
             sums = ((nll.double() * counted).sum(dim=1).tolist(), counted.sum(dim=1).tolist())
             for row, pair in zip(found, zip(*sums, strict=True), strict=True):
                 row.append(pair)
         return found
 
-    keys = [f"sliding {ground.text_digest} {length} {stride} {begin.tolist()} {n}" for n in range(len(windows.names))]
+    keys = [f"sliding {ground.text_digest} {length} {stride} {begin} {n}" for n in range(len(windows.names))]
     return np.array(ledger.through(keys, score, reader.rows(length, length)))
-
-
-def begun(texts: Tensor, begin: Tensor) -> Tensor:
-    """Return `texts` [N, T], each behind the tokens `begin`."""
-    return torch.cat((begin.expand(texts.shape[0], -1), texts), dim=1)
 
 
 def sliding(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> Row:
@@ -118,5 +102,5 @@ def described(sums: NDArray[np.float64], totals: Vector, weights: Vector, ground
         "n": int(sums[..., 1].sum()),
         "windows": int((sums[..., 1] > 0).sum()),
         "stride": stride_at(length, ground.settings.stride),
-        "beginning": len(beginning(ground.tokenizer)),
+        "beginning": len(ground.windows.beginning),
     }

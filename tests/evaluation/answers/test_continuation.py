@@ -1,5 +1,6 @@
 """What is written is what an argmax without a cache would write, and it counts only as whole words."""
 
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from ctxext.data.corpus import Corpus
+from ctxext.data.material import CorpusMaterial
 from ctxext.data.tokenizer import end_token
 from ctxext.evaluation.answers import continuation
 from ctxext.evaluation.answers.continuation import (
@@ -27,7 +29,9 @@ from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.reader import TruncatedReader, WholeReader
 from ctxext.kernels.loss import Unembedding
 from ctxext.model.geometry import DecoderGeometry, LstmGeometry
+from ctxext.refusal import Refusal
 from ctxext.tasks.samples import Asked, Place, Question
+from ctxext.tasks.suite import TASKS
 
 PROMPTS = [[(3 * place + 7 * row) % 319 + 1 for place in range(length)] for row, length in enumerate((9, 14, 9, 11))]
 
@@ -194,6 +198,31 @@ def test_a_set_has_room_for_all_its_members_unless_the_positions_end(network: nn
     assert cue_of(WholeReader(network, 100), prompt, alone) == Cue(prompt, 3 + 1)
     assert cue_of(WholeReader(network, 100), prompt, question) == Cue(prompt, 2 + 1 + 2 * 2 + 1)
     assert cue_of(Short(network, 100), prompt, question) == Cue(prompt, 3 + 1)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_read_of_any_task_is_exactly_its_length(
+    task: str, network: nn.Module, make_settings: Callable[..., Any], corpus: Corpus, tokenizer: Tokenizer
+) -> None:
+    suite, material = make_settings().parameters, CorpusMaterial(corpus, tokenizer)
+    length = shortest(lambda length: suite.sample(Place(task, 0, length, 0.5, 0), material))
+    for index in range(10):
+        sample = suite.sample(Place(task, 0, length + index, 0.5, index), material)
+        cues = [
+            cue_of(WholeReader(network, 100), sample.tokens + question.tokens, question)
+            for question in getattr(sample, "questions", [])
+        ]
+        read = [len(cue.tokens) + cue.budget - 1 for cue in cues]  # the last that is written is never read
+        assert max(read, default=len(sample.tokens)) == length + index
+
+
+def shortest(draw: Callable[[int], Any]) -> int:
+    """Return the length that `draw` asks for when it refuses a short one, or one that tasks of any length take."""
+    try:
+        draw(1)
+    except Refusal as refused:
+        return int(re.search(r"needs (\d+) tokens", str(refused))[1])  # type: ignore[index]
+    return 64
 
 
 def test_the_control_reads_the_prompt_s_end_and_never_more_than_the_trained_length(network: nn.Module) -> None:

@@ -1,6 +1,7 @@
 """Teacher-forced accuracy: as a pass of its own for every labelled token gives it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -44,3 +45,13 @@ def test_each_labelled_token_counts_and_no_other(
     assert shares_right(reader, samples) == pytest.approx(wanted)
     if reach == 30:
         assert set(wanted) >= {1 / 3, 2 / 3, 1.0}
+
+
+@pytest.mark.parametrize("reader", [WholeReader, lambda *given: TruncatedReader(*given, 8, 1)])
+def test_labels_at_the_end_are_scored_as_others_are(reader: Any, samples: list[Dictated], network: nn.Module) -> None:
+    rows = torch.tensor([sample.tokens for sample in samples])
+    last = torch.arange(20, 30).expand(len(rows), -1)
+    both = [reader(network, 64).score_at(rows, places) for places in (last, torch.cat((last[:, :1] - 9, last), dim=1))]
+
+    for whole, more in zip(*both, strict=True):
+        torch.testing.assert_close(whole.float(), more[:, 1:].float(), atol=1e-5, rtol=0)

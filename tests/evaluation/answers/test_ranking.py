@@ -153,7 +153,7 @@ def test_a_network_that_copies_finds_the_fact_and_one_that_guesses_does_not(
     make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer, network: nn.Module
 ) -> None:
     material, settings = CorpusMaterial(corpus, tokenizer), make_settings(samples=20, lengths=[96])
-    samples = dict(samples_of("passkey", settings, material))[96]
+    samples = samples_of("passkey", settings, material)[0][96]
     prompts = [
         Prompt(sample.tokens + question.tokens, question.answers, 1)
         for sample in samples

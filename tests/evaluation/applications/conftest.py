@@ -26,7 +26,7 @@ def item(tokenizer: Tokenizer) -> Callable[..., Item]:
     """Return a function from a source, its targets and a group to the item that they are."""
 
     def make(source: str, *targets: str, group: str = "", number: int = 0) -> Item:
-        pair = Pair(f"pair-{number}", source, targets, group)
+        pair = Pair(f"pair-{number}", source, targets, group, source)
         prompt, target = tokenizer.encode(source + "\n").ids, tokenizer.encode(targets[0]).ids
         return Item(number, pair, prompt, target, len(targets[0].encode()))
 

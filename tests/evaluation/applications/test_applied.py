@@ -48,15 +48,23 @@ def test_rows_fit_the_contract_and_every_pair_has_a_record(
     assert [record["targets"] for record in found.records] == [["yes"]] * 3 + [["no", "nay"]] * 2
     for record in found.records:
         assert record.keys() == {
-            *("subject", "application", "length", "group", "index", "source", "targets", "prediction", "scores")
+            *("subject", "application", "length", "group", "index", "source", "targets", "prediction", "scores"),
+            "weight",
         }
     for row in found.rows:
         alone = [
-            r["scores"][row["metric"]]
+            (r["scores"][row["metric"]], r["weight"])
             for r in found.records
             if row["metric"] in r["scores"] and r["group"] == row["group"]
         ]
-        assert not alone or row["value"] == pytest.approx(sum(alone) / row["n"])
+        total = sum(weight for _, weight in alone)
+        assert not alone or row["value"] == pytest.approx(sum(score * weight for score, weight in alone) / total)
+    shown = [row["samples"] for row in found.rows if "samples" in row]
+    assert len(shown) == len({(row["length"], row["group"]) for row in found.rows})
+    predictions = [record["prediction"] for record in found.records]
+    for samples in shown:
+        assert 1 <= len(samples) <= 3
+        assert all(sample["prediction"] in predictions for sample in samples)
 
 
 def test_texts_go_on_from_plain_text_at_every_length(

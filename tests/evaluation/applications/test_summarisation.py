@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from ctxext.data.pairs import Pair
 from ctxext.evaluation.answers.continuation import Ending
 from ctxext.evaluation.applications.application import Item
 from ctxext.evaluation.applications.summarisation import Summarisation, rouge, sentences
@@ -50,3 +51,13 @@ def test_the_first_three_sentences_stand_beside_the_summary(ending: Ending, item
     assert rows["rouge1"]["value"] == pytest.approx(0.5)
     assert rows["rouge1 of lead-3"]["value"] == 0
     assert rows["rouge1"]["signature"] == "f|stemmer:yes|sentences:.!?|version:0.1.2"
+
+
+def test_the_baseline_is_made_of_the_input_and_not_of_the_prompt_around_it(ending: Ending) -> None:
+    body = "One river. Two mills. Three towns. Four roads."
+    pair = Pair("a", f"Sum up what follows. Be brief.\n{body}", ("One river. Two mills. Three towns.",), "", body)
+    rows = Summarisation(ending, 8).rows([Item(0, pair, [], [], 0)], [""])
+    leads = {row["metric"]: row["value"] for row in rows if "lead-3" in row["metric"]}
+
+    assert leads == dict.fromkeys(leads, 1.0)
+    assert len(leads) == 4

@@ -6,6 +6,7 @@ import pytest
 
 from ctxext.evaluation.comparison.arms import arms_of, letters
 from ctxext.evaluation.comparison.reading import read
+from ctxext.maths.intervals import wilson
 
 RunIn = Callable[..., Path]
 
@@ -31,6 +32,23 @@ def test_what_the_seed_does_not_touch_keeps_its_interval(run_in: RunIn) -> None:
     assert (cell["value"], "low" in cell, "sd" in cell) == (3.0, True, False)
 
 
+def test_seeds_that_score_alike_by_chance_are_several_and_have_the_interval_of_all_samples(run_in: RunIn) -> None:
+    paths = [
+        run_in(
+            f"run{seed}",
+            {"base": {256: [3.0]}},
+            {"extended": {256: [0, 1]}, "base": {256: [0, 1]}},
+            run={"name": "a", "seed": seed},
+        )
+        for seed in (0, 1, 2)
+    ]
+    (arm,) = arms_of(read(paths)[0])
+    cell = arm.cells("passkey", "extended")[256]
+    assert (cell["value"], cell["sd"], cell["seeds"], cell["n"]) == (0.5, 0.0, 3, 6)
+    assert (cell["low"], cell["high"]) == wilson(3, 6)
+    assert "seeds" not in arm.cells("passkey", "base")[256]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -51,8 +69,8 @@ def test_runs_on_different_data_stand_apart(run_in: RunIn) -> None:
 
 
 def test_a_run_and_its_repetition_are_two(run_in: RunIn) -> None:
-    folder = of_seed(run_in, 0, 3.1)
-    assert len(arms_of(read([folder, folder])[0])) == 2
+    paths = [of_seed(run_in, 0, 3.1, folder) for folder in ("once", "again")]
+    assert len(arms_of(read(paths)[0])) == 2
 
 
 def test_a_run_without_its_configuration_is_never_folded(run_in: RunIn) -> None:

@@ -59,7 +59,7 @@ def test_what_is_unequal_is_not_shared_and_warned_of(
 def test_other_definitions_are_warned_of(run_in: RunIn) -> None:
     other = run_in("b", LOSSES, protocol={"documents": 5})
     assert warnings(arms_of(read([run_in("a", LOSSES), other])[0])) == [
-        "protocol differs: no difference between A and B is computed"
+        "protocol differs in documents: no difference in what these define is computed"
     ]
 
 
@@ -73,3 +73,14 @@ def test_only_libraries_that_changed_are_named() -> None:
         "torch 1 or none",
         "numpy 2 or 3 or none",
     ]
+
+
+def test_tokens_and_steps_of_the_same_runs_are_one_warning_and_the_untrained_have_no_seed(run_in: RunIn) -> None:
+    _, warned = found(run_in, steps=0, trained_tokens=0, seed=3)
+    assert warned == ["trained tokens: A 3,000 in 30 steps; B none: the budgets are not equal"]
+
+
+def test_a_caution_of_the_protocol_is_a_warning_once(run_in: RunIn) -> None:
+    protocol = {"documents": 1, "scored_tokens": 10, "caution": "of 1 documents: too few"}
+    arms = arms_of(read([run_in(name, LOSSES, protocol=protocol) for name in "ab"])[0])
+    assert warnings(arms) == ["of 1 documents: too few"]

@@ -27,8 +27,8 @@ def test_only_what_differs_is_named_and_never_the_folders(run_in: RunIn) -> None
 
 
 def test_a_run_differs_from_itself_in_nothing(run_in: RunIn) -> None:
-    path = run_in("a", LOSSES)
-    assert configuration(arms_of(read([path, path])[0])) == {"keys": 3, "differ": []}
+    paths = [run_in(folder, LOSSES, run={"name": "a"}) for folder in ("once", "again")]
+    assert configuration(arms_of(read(paths)[0])) == {"keys": 3, "differ": []}
 
 
 def test_folded_seeds_are_named_together(run_in: RunIn) -> None:

@@ -49,3 +49,20 @@ def test_what_was_not_measured_is_told_once_for_all_that_lack_it(run_in: RunIn) 
     ]
     runs = arms(*(run_in(name, {"base": {256: [3.0]}}, missing=missing) for name in "ab"))
     assert unmeasured(runs) == ["A, B: base cost: out of time"]
+
+
+def test_controls_whose_counted_costs_agree_stand_once_with_medians_of_times(run_in: RunIn) -> None:
+    row = {"subject": "base", "length": 256, "parameters": 5}
+    paths = [
+        run_in(name, {"base": {256: [3.0]}}, cost=[row | {"ms_per_token": time}])
+        for name, time in (("a", 0.2), ("b", 0.4), ("c", 0.9))
+    ]
+    assert costs(arms(*paths)) == [{"run": "", **row, "ms_per_token": 0.4}]
+    other = run_in("d", {"base": {256: [3.0]}}, cost=[row | {"parameters": 6}])
+    assert [one["run"] for one in costs(arms(*paths, other))] == ["A", "B", "C", "D"]
+
+
+def test_a_reason_of_many_runs_and_subjects_is_one_sentence(run_in: RunIn) -> None:
+    missing = [{"subject": subject, "what": "cost", "reason": "no clock"} for subject in ("base", "extended")]
+    runs = arms(*(run_in(name, {"base": {256: [3.0]}}, missing=missing) for name in "abc"))
+    assert unmeasured(runs) == ["all runs: base, extended cost: no clock"]

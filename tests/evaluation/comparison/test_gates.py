@@ -78,15 +78,32 @@ def test_what_was_not_measured_breaks_the_rule_that_needs_it(comparison: Row) ->
         "passkey@1024 < base: A (a) has no passkey@1024 of base",
         "passkey@1024 < base: B (b) has no passkey@1024 of base",
     ]
+    assert broken(comparison, [parsed("nll@4096 > 3")])[0] == "nll@4096 > 3: A (a) has no nll@4096"
     without = comparison | {"effective_length": [], "short_cost": []}
     assert len(broken(without, [parsed("effective_length < 1024"), parsed("short_cost > 1")])) == 4
+
+
+def test_a_run_without_results_breaks_every_rule(comparison: Row) -> None:
+    absent = comparison | {"absent": [{"label": "C", "path": "runs/c", "reason": "no results.json"}]}
+    assert broken(absent, [parsed("nll@1024 > 99")]) == ["nll@1024 > 99: C (runs/c) has no results"]
+
+
+def test_a_rule_without_a_length_does_not_ask_for_a_task_without_filler(run_in: Callable[..., Path]) -> None:
+    losses, ranks = {"extended": {256: [3.0, 3.0]}}, {"extended": {0: [1, 1], 256: [0, 0]}}
+    found = compared(*read([run_in("a", losses, ranks)]))
+    assert broken(found, [parsed("passkey < 0.9")]) == []
+
+
+def test_a_run_that_measured_nothing_of_it_breaks_a_rule_without_a_length(run_in: Callable[..., Path]) -> None:
+    losses = {"extended": {256: [3.0, 3.0]}}
+    found = compared(*read([run_in("a", losses, {"extended": {256: [0]}}), run_in("b", losses)]))
+    assert broken(found, [parsed("passkey < 0.9")]) == ["passkey < 0.9: B (b) has no passkey"]
 
 
 @pytest.mark.parametrize(
     ("rule", "sentence"),
     [
         ("nl@1024 > 3", "no measure 'nl'; did you mean 'nll'?"),
-        ("nll@4096 > 3", "nll has no length 4096 (256, 1024)"),
         ("nll@1024 > bse", "'bse' is neither a number, a subject nor a run"),
         ("short_cost@256 > 0", "short_cost is one number of a run"),
         ("effective_length < base", "effective_length is one number of a run"),

@@ -54,3 +54,35 @@ def test_over_seeds_it_is_the_median_the_lower_of_two(run_in: RunIn) -> None:
     ]
     (row,) = found(*paths)
     assert (row["length"], row["seeds"], row["lengths"]) == (512, 4, lengths)
+
+
+def test_a_seed_that_failed_a_rule_is_below_the_shortest(run_in: RunIn) -> None:
+    missing = [{"subject": "extended", "what": "effective_length nll(0.05)", "reason": "already worse"}]
+
+    def of(name: str, lengths: list[int]) -> Row:
+        paths = [
+            run_in(
+                f"{name}{seed}",
+                LOSSES,
+                run={"name": name, "seed": seed},
+                effective_length=[reached("extended", length)] if length else [],
+                missing=[] if length else missing,
+            )
+            for seed, length in enumerate(lengths)
+        ]
+        (row,) = found(*paths)
+        return row
+
+    most = of("a", [2048, 0, 1024])
+    assert (most["length"], most["seeds"], sorted(most["lengths"])) == (1024, 3, [0, 1024, 2048])
+    assert of("b", [0, 0, 1024])["reason"] == "2 of 3 seeds have none: already worse"
+    assert "length" not in of("c", [0, 1024])
+
+
+def test_a_control_stands_once_though_some_runs_have_seeds_and_some_lack_it(run_in: RunIn) -> None:
+    paths = [
+        run_in(f"a{seed}", LOSSES, run={"name": "a", "seed": seed}, effective_length=[reached("base", 256)])
+        for seed in (0, 1)
+    ]
+    paths += [run_in("b", LOSSES, effective_length=[reached("base", 256)]), run_in("c", LOSSES)]
+    assert [(row["run"], row["length"]) for row in found(*paths)] == [("", 256)]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ctxext.evaluation.comparison.reading import folders, leaves, read
+from ctxext.evaluation.comparison.reading import Absent, folders, leaves, read
 from ctxext.refusal import Refusal
 
 LOSSES = {"base": {256: [3.0, 3.2]}}
@@ -46,7 +46,7 @@ def test_a_job_that_failed_is_told_and_left_out(run_in: Callable[..., Path], tmp
     (failed / "failure.json").write_text(json.dumps({"status": "failed", "sentence": "no memory"}), encoding="utf-8")
     records, absent = read([tmp_path / "sweep"])
     assert len(records) == 1
-    assert absent == [f"{failed}: no results.json (failed: no memory)"]
+    assert absent == [Absent(failed, 1, "no results.json (failed: no memory)")]
 
 
 def test_a_run_from_before_documents_were_kept_is_read(run_in: Callable[..., Path]) -> None:

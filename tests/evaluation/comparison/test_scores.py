@@ -51,4 +51,8 @@ def test_pairs_of_an_application_are_told_apart_by_group_and_metric(run_in: RunI
     found = scores_of(arm, "qa/who/f1", "base")[256]
     assert [score.value for score in found.values()] == [0.5]
     assert scores_of(arm, "qa/f1", "base") == {}
+    (folder / "predictions.jsonl").write_text(json.dumps(rows[0] | {"weight": 8}) + "\n", encoding="utf-8")
+    (arm,) = arms_of(read([folder])[0])
+    (score,) = scores_of(arm, "qa/who/f1", "base")[256].values()
+    assert score[:2] == (4.0, 8.0)
     assert scores_of(arm, "qa/who/bleu", "base") == {}

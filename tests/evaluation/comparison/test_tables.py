@@ -57,13 +57,14 @@ def test_a_dash_has_its_reason(run_in: RunIn) -> None:
     reasons = [row["missing"] for row in found["rows"] if row["subject"] == "extended"]
     assert reasons == [
         {"2048": "out of memory at batch 1"},
-        {"2048": "B: not among its evaluation.lengths"},
+        {"2048": "not among the evaluation.lengths of the run"},
     ]
 
 
 def test_a_task_says_its_metric_its_chance_and_how_many(run_in: RunIn) -> None:
     found = table("passkey", run_in("a", {"base": {256: [3.0]}}, {"base": {0: [0, 0], 256: [0, 1]}}))
     assert found["note"] == "accuracy, chance 0.10, 2 a cell"
+    assert found["chance"] == 0.1
     assert found["lengths"] == [0, 256]
     assert found["lower_is_better"] is False
     assert found["rows"][0]["values"]["256"] == {"value": 0.5, "low": 0.0, "high": 1.0, "n": 2}

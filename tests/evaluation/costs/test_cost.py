@@ -19,7 +19,7 @@ from ctxext.evaluation.reader import TruncatedReader, WholeReader
 from ctxext.evaluation.results import check_rows
 from ctxext.evaluation.settings import Evaluation
 from ctxext.mask.sliding_window import SlidingWindow
-from ctxext.model.cost import cache_bytes, flops_per_token, head_weights, mask_density, parameter_count
+from ctxext.model.cost import cache_bytes, flops_per_token, head_weights, mask_density, parameter_count, weight_bytes
 from ctxext.model.geometry import LstmGeometry
 from ctxext.position.learned import Learned
 
@@ -52,7 +52,7 @@ def test_each_length_has_a_row_that_results_take(network: nn.Module, ground: Gro
         assert row["cache_bytes_per_token"] == cache_bytes(network, length) / length
         assert row["parameters"] == parameter_count(network)
         assert row["computed_flops_per_token"] > row["flops_per_token"]
-        assert row["peak_bytes"] > 50e6  # the libraries alone take more
+        assert weight_bytes(network) <= row["peak_bytes"] < 1e8  # and not what the process holds besides
         assert 0 < row["ms_per_token_least"] <= row["ms_per_token"]
         assert 0 < row["decode_ms_per_token_least"] <= row["decode_ms_per_token"]
         assert (row["device"], row["dtype"], row["threads"]) == ("cpu", "float32", torch.get_num_threads())
@@ -109,7 +109,7 @@ def test_the_truncated_subject_pays_a_pass_for_each_token_beyond_the_trained_len
         assert "mask_density" not in row
     assert rows[32]["ms_per_token"] == 2
     assert rows[32]["cache_bytes_per_token"] == cache_bytes(network, 32) / 32
-    assert "encodes anew" in reasons(found)["cost mask_density"]
+    assert "encoded anew" in reasons(found)["cost mask_density"]
     check_rows("cost", found.rows)
 
 

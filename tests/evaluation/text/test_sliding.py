@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
-from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 
 from ctxext.data.corpus import Corpus
@@ -21,7 +19,7 @@ from ctxext.evaluation.ledger import Ledger
 from ctxext.evaluation.reader import TruncatedReader, WholeReader
 from ctxext.evaluation.settings import Evaluation
 from ctxext.evaluation.text.language import Windows
-from ctxext.evaluation.text.sliding import beginning, sliding, sliding_obstacle, sliding_yarn, spans, stride_at
+from ctxext.evaluation.text.sliding import sliding, sliding_obstacle, sliding_yarn, spans, stride_at
 
 Make = Callable[..., Ground]
 
@@ -142,15 +140,12 @@ def test_only_the_weighting_by_tokens_does_not_hang_on_the_stride(
 def test_a_control_token_that_begins_texts_begins_every_window_and_is_never_scored(
     ground: Ground, ledger: Ledger
 ) -> None:
-    marked = Tokenizer.from_str(ground.tokenizer.to_str())
-    word = marked.id_to_token(0)
-    marked.post_processor = TemplateProcessing(single=f"{word} $A {word}", special_tokens=[(word, 0)])
-    ground = replace(with_text(ground, 100), tokenizer=marked)
+    ground = with_text(ground, 100)
+    ground = replace(ground, windows=replace(ground.windows, beginning=(0,)))
     reader: Any = Scripted(torch.ones_like)
 
     found = sliding(reader, ground, ledger, 32)
 
-    assert beginning(marked) == [0]
     assert found["n"] == 2 * 100
     assert found["beginning"] == 1
     assert all(window[:, 0].eq(0).all() and window.shape[1] <= 32 for window in reader.read)
@@ -190,9 +185,3 @@ def test_windows_that_are_kept_are_not_read_again(ground: Ground, ledger: Ledger
 def test_the_control_that_takes_a_pass_a_token_is_left_out(network: nn.Module, ground: Ground) -> None:
     assert "a window of 32 tokens" in sliding_obstacle(TruncatedReader(network, 100, 32, 1), ground)
     assert sliding_obstacle(WholeReader(network, 100), ground) == ""
-
-
-def test_a_tokenizer_without_a_template_begins_nothing() -> None:
-    encoded = SimpleNamespace(ids=[5, 6], special_tokens_mask=[0, 1])
-    plain: Any = SimpleNamespace(encode=lambda text: encoded)
-    assert beginning(plain) == []
