@@ -315,7 +315,8 @@ def test_a_sweep_with_a_mistake_in_one_job_is_refused_whole(
 ) -> None:
     assert typed("train", "-m", "+method=yarn", "context_length=512,1024,128") == 2
     said = capsys.readouterr().err
-    assert "+method=yarn context_length=128: context_length=128 is below base.trained_length=256" in said
+    assert said.startswith("ctxext: context_length=128 is below base.trained_length=256")
+    assert "(job context_length=128)" in said
     assert said.count("\n") == 1
     assert not ran
     assert not list(Path.cwd().iterdir())

@@ -59,8 +59,9 @@ def with_method(words: Sequence[str], method: str) -> list[str]:
 
 
 def as_sweep(words: Sequence[str]) -> list[str]:
-    """Return `words`, a sweep if they name several runs with commas between them."""
-    several = any(re.fullmatch(r"\+{0,2}run=[^'\"\[$].*,.*", word) for word in words)
+    """Return `words`, a sweep if they name several runs with commas between them, and no folder with commas in it."""
+    named = [match[1] for word in words if (match := re.fullmatch(r"\+{0,2}run=([^'\"\[$].*,.*)", word))]
+    several = any(not Path(name).exists() for name in named)
     return [*words, "-m"] if several and not {"-m", "--multirun"}.intersection(words) else list(words)
 
 

@@ -47,16 +47,11 @@ def paired_difference(first: Vector, second: Vector, counts: Vector) -> Differen
 @lru_cache(maxsize=4)
 def signs_of(documents: int) -> NDArray[np.float64]:
     """Return all signs that `documents` differences may have [F, N]; of many, the true ones and FLIPS drawn ones."""
+    signs: NDArray[np.float64]
     if documents <= FEW:
-        bits: NDArray[np.int64] = (np.arange(1 << documents)[:, None] >> np.arange(documents)) & 1
-        return 1.0 - 2.0 * bits
-    drawn = np.random.default_rng(0).integers(0, 2, (FLIPS, documents))
-    return np.concatenate((np.ones((1, documents)), 1.0 - 2.0 * drawn))
-
-
-@lru_cache(maxsize=4)
-def draws_of(documents: int) -> NDArray[np.float64]:
-    """Return how often each of `documents` is in each resample [R, N], the resamples of every other interval."""
-    return np.stack(
-        [np.bincount(drawn, minlength=documents) for drawn in resamples_of(documents, RESAMPLES, 0)]
-    ).astype(np.float64)
+        bits = (np.arange(1 << documents)[:, None] >> np.arange(documents)) & 1
+        signs = 1.0 - 2.0 * bits.astype(np.float64)
+    else:
+        drawn = np.random.default_rng(0).integers(0, 2, (FLIPS, documents)).astype(np.float64)
+        signs = np.concatenate((np.ones((1, documents)), 1.0 - 2.0 * drawn))
+    return signs

@@ -47,7 +47,7 @@ def test_a_run_s_record_says_what_it_was(finished: Any) -> None:
 
     assert results["run"]["method"] == "rope_interp"
     assert results["run"]["command"].startswith("ctxext train")
-    assert {"what": "cost", "reason": "this version measures no cost"} in results["missing"]
+    assert {row["subject"] for row in results["cost"]} == {"base", "truncated", "zero_shot", "extended"}
     assert results["export"].keys() >= {"format", "label", "max_logit_difference"}
     assert "rope_interp" in (finished.folder / "export" / "hf" / "README.md").read_text()
     assert dataclasses.is_dataclass(finished.run)

@@ -14,9 +14,10 @@ from ctxext.commands import search as command
 from ctxext.commands.search import Quest, objective_of, search, using
 from ctxext.config.folders import including
 from ctxext.config.schema import Run
+from ctxext.data.material import CorpusMaterial
 from ctxext.data.prepare import Prepared
 from ctxext.data.tokenizer import load_tokenizer
-from ctxext.evaluation.retrieval import passkey_samples
+from ctxext.evaluation.ground import samples_of
 from ctxext.position.longrope import LongRope
 from ctxext.refusal import Refusal
 from ctxext.searching.trace import Trace
@@ -84,14 +85,12 @@ def test_the_prompts_are_none_that_an_evaluation_asks(tiny: Tiny, tmp_path: Path
     run = tiny(*SHORT, "search.prompts=20", "evaluation.samples=40")
     tokenizer = load_tokenizer(finished.folder / "tokenizer.json")
 
-    def encode(text: str) -> list[int]:
-        return list(tokenizer.encode(text, add_special_tokens=False).ids)
-
-    asked = [sample.prompt for sample in passkey_samples(run.evaluation, 64, encode)]
     data = command.prepared(run, command.Journal(tmp_path, "a"))
     prompts = objective_of(run, dataclasses.replace(data, tokenizer=tokenizer)).prompts
+    settings = dataclasses.replace(run.evaluation, lengths=[64], scored_tokens=8)
+    asked, _ = samples_of("passkey", settings, CorpusMaterial(data.validation, tokenizer))
     assert len(prompts) == 20
-    assert not [sample for sample in prompts if sample.prompt in asked]
+    assert not [sample for sample in prompts if sample.tokens in [other.tokens for other in asked[64]]]
 
 
 @pytest.mark.parametrize("most", [1, 5, 8])

@@ -58,7 +58,7 @@ def test_results_hold_the_keys_of_the_contract(finished: Any) -> None:
 
     assert list(results) == [
         *("schema", "run", "lengths", "protocol", "by_length", "by_position", "tasks", "effective_length"),
-        *("cost", "export", "missing"),
+        *("cost", "export", "missing", "language", "applications"),
     ]
     assert {"name", "method", "seed", "command", "versions", "data"} <= results["run"].keys()
     assert results["lengths"] == {"trained": 48, "target": 96, "evaluated": [46, 48, 96, 192]}
@@ -84,8 +84,8 @@ def test_metrics_and_samples_hold_the_keys_of_the_contract(finished: Any) -> Non
     assert [row.keys() - keys for row in rows] == [set(), probed, set(), probed]
     assert all(row.keys() >= keys and len(row["samples"]) == 2 for row in rows)
     keys = {"subject", "task", "length", "depth", "index", "seed", "positions", "answer", "candidates", "rank"}
-    assert all(sample.keys() == keys for sample in samples)
-    assert [sample["subject"] for sample in samples] == [subject for subject in SUBJECTS for _ in range(4 * 4)]
+    assert all(sample.keys() == keys | {"metric", "chance"} for sample in samples)
+    assert [sample["subject"] for sample in samples] == [subject for subject in SUBJECTS for _ in range(5 * 4)]
 
 
 def test_truncated_is_the_base_up_to_the_trained_length_and_constant_beyond(finished: Any) -> None:
@@ -275,10 +275,12 @@ def test_a_base_that_ends_with_its_table_is_left_out_beyond_it_and_shown_so(
     assert read == {"base": [60, 64], "truncated": [60, 64, 128]}
     assert {row["subject"] for row in results["by_length"]} == {"base", "truncated", "zero_shot", "extended"}
     missing = [row for row in results["missing"] if row.get("subject") == "base" and row.get("length")]
-    assert [(row["what"], row["length"]) for row in missing] == [("by_length", 128), ("passkey", 128)]
+    assert [(row["what"], row["length"]) for row in missing] == [
+        *(("cost", 128), ("by_length", 128), ("passkey", 128)),
+    ]
     out = capsys.readouterr().out
-    assert "[1] base by_length at 128: its positions end at 64 tokens" in out
-    assert re.search(r"extended - base .*\u2013 \[1\]", out)
+    (number,) = re.findall(r"\[(\d)\] base [^[]*by_length[^[]* at 128: its positions end at 64 tokens", out)
+    assert re.search(rf"extended - base .*\u2013 \[{number}\]", out)
 
 
 LORA = ("trainer.adapter=lora", "trainer.lora_rank=4", "+method=rope_interp", *SHORT, "trainer.learning_rate=0.01")

@@ -1,5 +1,7 @@
 """What pairs are for: settings that fit together, prompts that leave the text alone, and targets that are labels."""
 
+from dataclasses import replace
+
 import pytest
 
 from ctxext.data.application import check_documents, labelled, prompted
@@ -51,7 +53,7 @@ def test_a_prompt_puts_input_and_group_in_their_places_and_reads_nothing_into_th
 
 def test_the_plain_prompt_changes_nothing_and_no_prompt_a_plain_text() -> None:
     pair, plain = Document("a", " in\n", "out"), Document("b", "text")
-    assert prompted(pair, "{input}") == pair
+    assert prompted(pair, "{input}") == replace(pair, body=pair.text)
     assert prompted(plain, "to {group}: {input}") == plain
 
 

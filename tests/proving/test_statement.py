@@ -14,10 +14,10 @@ from ctxext.mask.layered import Layered
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.places import Places
+from ctxext.places import distances as columns_between
 from ctxext.proving.statement import distances
 from ctxext.proving.visibility import mask
 from ctxext.seams import Mask, Reach, View, unmoved
-from ctxext.seams import distances as columns_between
 
 
 def one_wider(self: SlidingWindow) -> tuple[View, ...]:
