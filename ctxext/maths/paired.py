@@ -55,3 +55,11 @@ def signs_of(documents: int) -> NDArray[np.float64]:
         drawn = np.random.default_rng(0).integers(0, 2, (FLIPS, documents)).astype(np.float64)
         signs = np.concatenate((np.ones((1, documents)), 1.0 - 2.0 * drawn))
     return signs
+
+
+@lru_cache(maxsize=4)
+def draws_of(documents: int) -> NDArray[np.float64]:
+    """Return how often each of `documents` is in each resample [R, N], the resamples of every other interval."""
+    return np.stack(
+        [np.bincount(drawn, minlength=documents) for drawn in resamples_of(documents, RESAMPLES, 0)]
+    ).astype(np.float64)
