@@ -89,9 +89,9 @@ def write(compared: dict[str, Any], folder: Path) -> None:
 
 
 def without_paths(compared: dict[str, Any]) -> dict[str, Any]:
-    """Return the comparison without the folders in which its runs lay."""
+    """Return the comparison without the folders in which its runs lay, and without costs, of which none was timed."""
     runs = [{key: value for key, value in run.items() if key not in ("path", "paths")} for run in compared["runs"]]
-    return compared | {"runs": runs}
+    return {key: value for key, value in compared.items() if key != "cost"} | {"runs": runs}
 
 
 def name_of(run: dict[str, Any]) -> str:

@@ -34,6 +34,7 @@ PROTOCOL = (
     "later tokens can look at, over the length. exponent: of time against length"
 )
 """The definitions, in words."""
+ANEW = {"exponent": "beyond the trained length each token's text is encoded anew"}
 
 
 def cost_of(subject: str, reader: Reader, ground: Ground) -> Found:
@@ -57,7 +58,7 @@ def cost_of(subject: str, reader: Reader, ground: Ground) -> Found:
         for length, reason in unread.items()
         if reason
     ]
-    reasons = absent(rows, reader) | with_growth(rows)
+    reasons = absent(rows, reader) | (ANEW if anew_beyond(rows, reader) else with_growth(rows))
     missing += [{"subject": subject, "what": f"cost {key}", "reason": reason} for key, reason in reasons.items()]
     return Found(rows, missing)
 
@@ -165,6 +166,11 @@ def absent(rows: list[Row], reader: Reader) -> dict[str, str]:
         "ms_per_token": "evaluation.repeats=0 times nothing",
     }
     return {key: reason for key, reason in reasons.items() if key not in rows[-1]}
+
+
+def anew_beyond(rows: list[Row], reader: Reader) -> bool:
+    """Return whether `reader` reads the longest of `rows` in another way than the shortest: each token's text anew."""
+    return isinstance(reader, TruncatedReader) and bool(rows) and rows[-1]["length"] > reader.trained_length
 
 
 def with_growth(rows: list[Row]) -> dict[str, str]:

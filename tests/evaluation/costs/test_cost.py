@@ -110,6 +110,8 @@ def test_the_truncated_subject_pays_a_pass_for_each_token_beyond_the_trained_len
     assert rows[32]["ms_per_token"] == 2
     assert rows[32]["cache_bytes_per_token"] == cache_bytes(network, 32) / 32
     assert "encoded anew" in reasons(found)["cost mask_density"]
+    assert "encoded anew" in reasons(found)["cost exponent"]
+    assert not any("exponent" in row for row in found.rows)
     check_rows("cost", found.rows)
 
 
