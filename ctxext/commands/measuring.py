@@ -18,7 +18,7 @@ from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
 from ctxext.evaluation.measure import Measurement, measure
 from ctxext.evaluation.pace import Pace
 from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
-from ctxext.evaluation.settings import SUBJECTS
+from ctxext.evaluation.results import SUBJECTS
 from ctxext.evaluation.text.language import EndPoint
 from ctxext.evaluation.text.longppl import key_tokens
 from ctxext.maths.fingerprint import fingerprint

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ctxext.maths.intervals import Vector, resamples_of
+from ctxext.maths.intervals import RESAMPLES, Vector, resamples_of
 
 Row = dict[str, object]
-RESAMPLES = 2000
 ROUNDING = 1e-9
 """By how much a mean may miss a bar that it meets but for the rounding of its sum."""
 

@@ -10,6 +10,7 @@ from ctxext.evaluation.results import CHOSEN, Row
 from ctxext.evaluation.settings import RANK
 from ctxext.evaluation.text.longppl import FEWEST, GAIN, LOSS
 from ctxext.evaluation.text.sliding import stride_at
+from ctxext.maths.intervals import RESAMPLES
 
 ENOUGH_DOCUMENTS = 10
 """Of fewer, a bootstrap draws too few different sets for the width of its interval to be right."""
@@ -28,8 +29,8 @@ def protocol(ground: Ground) -> Row:
         **applications(ground),
         **effective_lengths(ground),
         **cost(ground),
-        "interval": "95%: percentile bootstrap of 2000 resamples over documents (nll, paired differences) or samples "
-        "(shares, effective length); Wilson (right or wrong)",
+        "interval": f"95%: percentile bootstrap of {RESAMPLES} resamples over documents (nll, paired differences) or "
+        "samples (effective length); Wilson (tasks)",
         **caution(ground),
         "scored_tokens": scored,
         "truncated_stride": settings.truncated_stride,

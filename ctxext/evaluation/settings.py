@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ctxext.evaluation.results import SUBJECTS
 from ctxext.refusal import nearest, require
 from ctxext.tasks.suite import TASKS, Suite
 
-SUBJECTS = ("base", "truncated", "zero_shot", "extended")
 RANK, GENERATION = "rank", "generation"
 SCORINGS = (RANK, GENERATION)
 MEASURES = ("longppl", "sliding", "sliding_yarn", "shift")

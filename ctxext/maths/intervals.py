@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 
+RESAMPLES = 2000
+"""Of every bootstrap."""
+
 
 def wilson(successes: float, trials: int, z: float = 1.96) -> tuple[float, float]:
     """Return Wilson's interval of the proportion `successes` of `trials` > 0, at `z` standard deviations."""
@@ -27,7 +30,7 @@ def resamples_of(documents: int, resamples: int, seed: int) -> Iterator[NDArray[
         yield generator.integers(0, documents, documents)
 
 
-def ratio_bootstrap(sums: Vector, counts: Vector, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
+def ratio_bootstrap(sums: Vector, counts: Vector, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
     """Return the bootstrap over documents of Σ `sums` [N] ÷ Σ `counts` [N]; `seed` decides the `resamples`."""
     assert len(sums) == len(counts) > 0, (len(sums), len(counts))
     ratios = [sums[drawn].sum() / counts[drawn].sum() for drawn in resamples_of(len(sums), resamples, seed)]
@@ -36,7 +39,7 @@ def ratio_bootstrap(sums: Vector, counts: Vector, resamples: int = 2000, seed: i
 
 
 def paired_bootstrap(
-    first: Vector, second: Vector, counts: Vector, resamples: int = 2000, seed: int = 0
+    first: Vector, second: Vector, counts: Vector, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[float, float]:
     """Return the bootstrap of (Σ `first` - Σ `second`) ÷ Σ `counts`, two subjects' sums [N] over the same documents.
 

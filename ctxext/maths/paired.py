@@ -9,9 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ctxext.maths.intervals import Vector, resamples_of
+from ctxext.maths.intervals import RESAMPLES, Vector, resamples_of
 
-RESAMPLES = 2000
 FLIPS = 9999
 FEW = 13
 """Up to so many documents all combinations of signs are tried."""

@@ -14,7 +14,7 @@ from ctxext.evaluation.answers.continuation import Cue, Ending, continued, likel
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.reader import Reader
 from ctxext.evaluation.results import Row
-from ctxext.maths.intervals import Vector, ratio_bootstrap, resamples_of, wilson
+from ctxext.maths.intervals import RESAMPLES, Vector, ratio_bootstrap, resamples_of, wilson
 
 
 class Item(NamedTuple):
@@ -115,7 +115,7 @@ def share_row(metric: str, hits: Sequence[float]) -> Row:
     return {"metric": metric, "value": sum(hits) / len(hits), "low": low, "high": high}
 
 
-def resampled_row(metric: str, count: int, statistic: Callable[[Any], float], resamples: int = 2000) -> Row:
+def resampled_row(metric: str, count: int, statistic: Callable[[Any], float], resamples: int = RESAMPLES) -> Row:
     """Return `statistic` of the numbers of all `count` pairs by `metric`, with the bootstrap of `resamples` of them."""
     values: Vector = np.array([statistic(drawn) for drawn in resamples_of(count, resamples, 0)])
     low, high = np.percentile(values, [2.5, 97.5])
