@@ -25,6 +25,7 @@ from ctxext.maths.fingerprint import fingerprint
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.progress import MeasureLine
 
+PACKAGE = Path(__file__).parents[1]
 COMPUTING = ("maths", "kernels", "position", "mask", "attention", "tasks", "model", "data", "evaluation")
 """The packages whose code scores depend on."""
 
@@ -148,9 +149,8 @@ def digest_of(network: Any, reader: Reader) -> str:
 
 
 @lru_cache(maxsize=1)
-def code_digest() -> str:
-    """Return a hash of the code that computes scores, so that none is taken that older code computed otherwise."""
-    package = Path(__file__).parents[1]
+def code_digest(package: Path = PACKAGE) -> str:
+    """Return a hash of the code in `package` that computes scores: none is taken that other code computed."""
     files = [*package.glob("*.py"), *(file for part in COMPUTING for file in (package / part).rglob("*.py"))]
     return fingerprint({}, *(file.read_bytes() for file in sorted(files)))
 

@@ -3,6 +3,7 @@
 Shapes: N documents, R resamples, F combinations of signs. What is drawn is a whole document, with both its sums.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ FLIPS = 9999
 FEW = 13
 """Up to so many documents all combinations of signs are tried."""
 ROUNDING = 1e-12
+AT_ONCE = 1 << 22
+"""Signs that are drawn and held at once."""
 
 
 class Difference(NamedTuple):
@@ -38,22 +41,22 @@ def paired_difference(first: Vector, second: Vector, counts: Vector) -> Differen
     drawn = (draws @ differences) / (draws @ counts)
     low, high = np.percentile(drawn, [2.5, 97.5])
     total = float(differences.sum())
-    flipped = np.abs(signs_of(len(counts)) @ differences)
-    p = float((flipped >= abs(total) * (1 - ROUNDING)).mean())
+    least = abs(total) * (1 - ROUNDING)
+    as_large = [np.abs(signs @ differences) >= least for signs in signs_of(len(counts))]
+    p = float(np.concatenate(as_large).mean())
     return Difference(total / float(counts.sum()), float(low), float(high), p)
 
 
-@lru_cache(maxsize=4)
-def signs_of(documents: int) -> NDArray[np.float64]:
-    """Return all signs that `documents` differences may have [F, N]; of many, the true ones and FLIPS drawn ones."""
-    signs: NDArray[np.float64]
+def signs_of(documents: int) -> Iterator[NDArray[np.float64]]:
+    """Yield all signs that `documents` differences may have [F, N]; of many, the true ones and FLIPS drawn ones."""
     if documents <= FEW:
         bits = (np.arange(1 << documents)[:, None] >> np.arange(documents)) & 1
-        signs = 1.0 - 2.0 * bits.astype(np.float64)
-    else:
-        drawn = np.random.default_rng(0).integers(0, 2, (FLIPS, documents)).astype(np.float64)
-        signs = np.concatenate((np.ones((1, documents)), 1.0 - 2.0 * drawn))
-    return signs
+        yield 1.0 - 2.0 * bits.astype(np.float64)
+        return
+    yield np.ones((1, documents))
+    draw = np.random.default_rng(0)
+    for part in np.array_split(np.arange(FLIPS), -(-FLIPS * documents // AT_ONCE)):
+        yield 1.0 - 2.0 * draw.integers(0, 2, (len(part), documents)).astype(np.float64)
 
 
 @lru_cache(maxsize=4)

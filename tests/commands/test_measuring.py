@@ -10,8 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+from ctxext.commands import measuring
 from ctxext.commands.foundation import prepared
-from ctxext.commands.measuring import Findings, digest_of, ground_of, measured, reader_of, save_records
+from ctxext.commands.measuring import (
+    COMPUTING,
+    Findings,
+    code_digest,
+    digest_of,
+    ground_of,
+    measured,
+    reader_of,
+    save_records,
+)
 from ctxext.config.schema import Run
 from ctxext.evaluation import measure
 from ctxext.evaluation.found import Found
@@ -94,6 +104,29 @@ def test_whatever_changes_a_score_changes_where_it_is_kept(bench: Bench) -> None
 
     assert digest("base", network) == digest("extended", network) == same
     assert len({same, *others}) == 1 + len(others)
+
+
+def test_scores_of_other_code_are_kept_elsewhere(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = reader_of("base", bench.network, bench.ground)
+    before = digest_of(bench.network, reader)
+    monkeypatch.setattr(measuring, "code_digest", lambda: "of another day")
+
+    assert digest_of(bench.network, reader) != before
+
+
+@pytest.mark.parametrize("part", COMPUTING)
+def test_code_that_computes_scores_tells_them_apart_and_no_other(part: str, tmp_path: Path) -> None:
+    for name in ("seams.py", f"{part}/a/b.py", "reporting/table.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1\n")
+    digests = []
+    for name in ("", "reporting/table.py", "seams.py", f"{part}/a/b.py"):
+        if name:
+            (tmp_path / name).write_text("x = 2\n")
+        digests.append(code_digest.__wrapped__(tmp_path))
+
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
 
 
 def test_the_control_s_stride_changes_the_control_alone(bench: Bench) -> None:

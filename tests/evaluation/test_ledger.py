@@ -79,7 +79,11 @@ def test_other_weights_lines_are_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [None, MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")]
+    "error",
+    [
+        *(None, MemoryError(), torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")),
+        *(RuntimeError("CUDA error: out of memory"), RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED")),
+    ],
 )
 def test_short_memory_halves_the_run(error: BaseException | None) -> None:
     score = Squares(2, error)
