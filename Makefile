@@ -34,7 +34,7 @@ format: install  ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: install  ## time the kernels against PyTorch's own, side by side in one run
+bench: install  ## measure the goals of speed and memory, some ten minutes; writes docs/benchmarks.md
 	$(BIN)/python scripts/bench.py
 
 clean:  ## remove .venv, outputs and caches

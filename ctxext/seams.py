@@ -10,25 +10,26 @@ and caches are data, not flags. A member is a frozen dataclass of settings; what
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Literal, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor
 
-from ctxext.places import Places
+from ctxext.places import Places, unmoved
 
 
 @dataclass(frozen=True)
 class Reach:
     """Where a view's keys lie, so that a kernel can cut slices without evaluating a mask over T x T.
 
-    `causal`: any column up to the query's; `band`: the last `size` of these; `head`: the first `size` of a document.
-    No pair of the view is nearer than `beyond` columns. `is_whole` promises that a
-    row of no more columns than the reach holds, any number for `causal`, sees all of its past; `is_full`, that every
-    pair within reach and within a document is of the view.
+    `causal`: any column up to the query's; `band`: the last `size` of these; `chunk`: those of the query's chunk, where
+    a document is cut into chunks of `size`; `head`: the first `size` of a document. No pair of the view is nearer than
+    `beyond` columns. `is_whole` promises that a row of no more columns than the reach holds, any number for `causal`,
+    sees all of its past; `is_full`, that every pair within reach, beyond `beyond` and within a document is of the view.
     """
 
-    tag: Literal["causal", "band", "head"] = "causal"
+    tag: Literal["causal", "band", "chunk", "head"] = "causal"
     size: int = 0
     beyond: int = 0
     is_whole: bool = False
@@ -38,10 +39,17 @@ class Reach:
         """Return the reach of some of its pairs, none of them nearer than `beyond` columns."""
         return Reach(self.tag, self.size, max(self.beyond, beyond))
 
+    def near(self, size: int) -> Reach:
+        """Return the reach of its pairs nearer than `size` columns."""
+        if self.tag == "causal":
+            return replace(self, tag="band", size=size)
+        if self.tag == "band":
+            return replace(self, size=min(size, self.size))
+        return self.part() if self.tag == "head" else Reach("band", min(size, self.size), self.beyond)
 
-def unmoved(places: Places) -> Tensor:
-    """Return the positions of `places` as they are."""
-    return places.positions
+    def far(self, size: int) -> Reach:
+        """Return the reach of its pairs from `size` columns on."""
+        return replace(self.part(size), is_full=self.is_full)
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,9 @@ class Member(Generic[Family]):
 class Position(Member["Position"]):
     """Where a token stands. Every hook is neutral, as for a model without positions."""
 
+    def prepare(self, places: Places, like: Tensor) -> None:
+        """Compute what the layers share of reading at `places`, for heads of the width and type of `like` [..., D]."""
+
     def embed(self, x: Tensor, places: Places) -> Tensor:
         """Return the embeddings `x` [B, S, W] of tokens at `places` with whatever is added at the input."""
         return x
@@ -140,6 +151,10 @@ class Position(Member["Position"]):
 
     def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor | None:
         """Return what is added to the logits, float32 [1 or B, H, Q, K], from `queries` to `keys`, or None."""
+        return None
+
+    def slopes(self, num_heads: int, device: torch.device) -> Tensor | None:
+        """Return each head's slope [H] where `bias` is minus that times the positions between, and else None."""
         return None
 
     def contextual_bias(self, q: Tensor, logits: Tensor, visible: Tensor) -> Tensor | None:
@@ -174,6 +189,10 @@ class Mask(Member["Mask"]):
         return True
 
 
+State = tuple[Tensor, ...]
+"""What a mechanism carries from token to token in place of keys: tensors [B, ...], to be replaced, never written to."""
+
+
 @dataclass(frozen=True)
 class Heads:
     """What a layer offers to attention: queries `q` [B, H, Q, D], and `k`, `v` [B, G, K, D] of all tokens so far.
@@ -200,6 +219,20 @@ class Attention(Member["Attention"]):
     def scored(self, mask: Mask) -> tuple[View, ...] | None:
         """Return the views whose pairs are all that `gather` uses keys and values for; None where it needs them all."""
         return None
+
+    def carried(self, mask: Mask) -> tuple[View, ...] | None:
+        """Return the views through which `carry` looks at keys beside its state; None for what carries no state."""
+        return None
+
+    def carry(
+        self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask, state: State
+    ) -> tuple[Tensor, State]:
+        """Return what `gather` would for texts that go on after the `state`, () at first, and the state after that.
+
+        Each row is one document, keys are turned by where they stand alone, and those out of reach of the views
+        `carried` may lack.
+        """
+        raise TypeError(f"{type(self).__name__} carries no state")
 
     def work(self, mask: Mask, length: int, width: int) -> Work:
         """Return what heads of `width` need to compute for a text of `length` tokens, whatever a kernel does beside."""

@@ -3,16 +3,18 @@
 Shapes: B batch, H heads, G key-value heads, Q queries, K keys, N blocks, D head width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention as attend
 
 from ctxext.attention.softmax import Softmax
-from ctxext.kernels.gather import gather
-from ctxext.places import Places
+from ctxext.kernels.gather import gather, is_biased, sees_all
+from ctxext.places import Places, distances
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Position, View, Work
+from ctxext.seams import Attention, Heads, Mask, Position, Reach, State, View, Work
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,51 @@ class BlockTopk(Attention):
         views = mask.views()
         if heads.k.shape[2] > self.block * self.top_k:  # else every block is chosen
             chosen = self.choose(position.rotate(heads.q, queries), position.rotate_keys(heads.k, keys), keys)
-            views = tuple(self.within(view, chosen, blocks_of(keys, self.block), queries) for view in views)
+            blocks = blocks_of(keys, self.block)
+            views = tuple(self.within(view, chosen, lambda keys: blocks[:, keys.columns], queries) for view in views)
         return gather(heads.q, heads.k, heads.v, queries, keys, views, position, None)
+
+    def carried(self, mask: Mask) -> tuple[View, ...]:
+        # A mean is taken as soon as the last key of its block has come.
+        return *mask.views(), View(visible_past, Reach("band", self.block))
+
+    def carry(
+        self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask, state: State
+    ) -> tuple[Tensor, State]:
+        means = self.extended(state, heads, keys, position)
+        views = mask.views()
+        if keys.size > self.block * self.top_k:
+            own = queries.ordinals // self.block
+            best = self.best(position.rotate(heads.q, queries), padded(means), own, torch.zeros_like(own))
+            if heads.q.shape[2] == 1 and sees_all(views, queries) and not is_biased(position):
+                return self.of_blocks(position.rotate(heads.q, queries), heads, best[:, :, 0], keys.size), (means,)
+            chosen = as_flags(best, means.shape[2] + 1)
+            views = tuple(
+                self.within(view, chosen, lambda keys: keys.ordinals // self.block, queries) for view in views
+            )
+        return gather(heads.q, heads.k, heads.v, queries, keys, views, position, None), (means,)
+
+    @torch.no_grad()
+    def extended(self, state: State, heads: Heads, keys: Places, position: Position) -> Tensor:
+        """Return the means [B, G, N, D] of the turned keys of all whole blocks, of which `state` holds the first."""
+        known = state[0].shape[2] if state else 0
+        count, dropped = keys.size // self.block - known, keys.size - keys.columns.shape[0]
+        if count == 0 and state:
+            return state[0]
+        start = known * self.block - dropped
+        here = keys.part(start, start + count * self.block)
+        new = position.rotate_keys(heads.k[:, :, start : start + count * self.block], here).double()
+        means = new.view(*new.shape[:2], count, self.block, new.shape[3]).mean(dim=3)
+        return torch.cat((*state, means), dim=2)
+
+    def of_blocks(self, q: Tensor, heads: Heads, best: Tensor, size: int) -> Tensor:
+        """Return what the last token's turned `q` [B, H, 1, D] gathers of its `best` blocks [B, H, top_k] alone."""
+        within = torch.arange(self.block, device=best.device)
+        index = (best[..., None] * self.block + within).flatten(2)
+        visible = index < size
+        index = index.clamp(max=size - 1)
+        k, v = (of_head(part, index) for part in (heads.k, heads.v))
+        return attend(q, k, v, attn_mask=visible[:, :, None])
 
     @torch.no_grad()
     def choose(self, q: Tensor, k: Tensor, keys: Places) -> Tensor:
@@ -46,16 +91,24 @@ class BlockTopk(Attention):
         """
         blocks, num_queries = blocks_of(keys, self.block), q.shape[2]
         means = block_means(k.double(), blocks, self.count(keys))
-        grouped = q.double().reshape(q.shape[0], k.shape[1], -1, num_queries, q.shape[3])
+        own = blocks[:, -num_queries:]
+        best = self.best(q, means, own, own - keys.ordinals[:, -num_queries:] // self.block)
+        return as_flags(best, means.shape[2])
+
+    @torch.no_grad()
+    def best(self, q: Tensor, means: Tensor, own: Tensor, first: Tensor) -> Tensor:
+        """Return the numbers [B, H, Q, top_k] of the blocks with the best `means` [B, G, N, D] for turned `q`.
+
+        They are each query's `own` [B, Q] and some from the `first` [B, Q] of its document to that; where fewer are
+        past, others fill the places, and the mask hides these.
+        """
+        grouped = q.double().reshape(q.shape[0], means.shape[1], -1, *q.shape[2:])
         scores = torch.einsum("bghqd,bgnd->bghqn", grouped, means).flatten(1, 2)
-        own = blocks[:, -num_queries:, None]
-        first = own - (keys.ordinals[:, -num_queries:, None] // self.block)
         number = torch.arange(scores.shape[-1], device=scores.device)
-        is_past, is_own = ((first <= number) & (number < own))[:, None], (number == own)[:, None]
-        scores = scores.masked_fill(~is_past, float("-inf")).masked_fill(is_own, float("inf"))
-        best = scores.sort(dim=-1, descending=True, stable=True).indices[..., : self.top_k]
-        # Where fewer blocks are past, others fill the places; the mask hides these.
-        return torch.zeros_like(scores, dtype=torch.bool).scatter(-1, best, True)
+        is_past = (first[..., None] <= number) & (number < own[..., None])
+        is_own = number == own[..., None]
+        scores = scores.masked_fill(~is_past[:, None], float("-inf")).masked_fill(is_own[:, None], float("inf"))
+        return scores.sort(dim=-1, descending=True, stable=True).indices[..., : self.top_k]
 
     def count(self, keys: Places) -> int:
         """Return how many blocks there are, at most, in a row."""
@@ -64,13 +117,13 @@ class BlockTopk(Attention):
         # Of packed documents only the device knows it.
         return int(blocks_of(keys, self.block)[:, -1].max()) + 1
 
-    def within(self, view: View, chosen: Tensor, blocks: Tensor, all_queries: Places) -> View:
-        """Return the pairs of `view` whose key is in a block that `chosen` [B, H, Q, N] tells, by `blocks` [B, K]."""
+    def within(self, view: View, chosen: Tensor, blocks: Callable[[Places], Tensor], all_queries: Places) -> View:
+        """Return the pairs of `view` whose key is in a block that `chosen` [B, H, Q, N] tells, by their `blocks`."""
         start = all_queries.columns[0]
 
         def visible(queries: Places, keys: Places) -> Tensor:
             here = chosen[:, :, queries.columns - start]
-            there = blocks[:, keys.columns][:, None, None].expand(-1, *here.shape[1:3], -1)
+            there = blocks(keys)[:, None, None].expand(-1, *here.shape[1:3], -1)
             return view.visible(queries, keys) & here.gather(-1, there)
 
         return replace(view, visible=visible, reach=view.reach.part())
@@ -98,9 +151,32 @@ class BlockTopk(Attention):
         return replace(self, top_k=max(-(-length // self.block), 1))
 
 
+def visible_past(queries: Places, keys: Places) -> Tensor:
+    """Return bool [1, 1, Q, K]: the key is the query's own token or an earlier one."""
+    return distances(queries, keys) >= 0
+
+
 def blocks_of(keys: Places, size: int) -> Tensor:
     """Return in which block of `size` tokens of a document each key is [B, K], counted from the row's beginning."""
     return (keys.ordinals % size == 0).cumsum(dim=-1) - 1
+
+
+def as_flags(best: Tensor, count: int) -> Tensor:
+    """Return bool [B, H, Q, N]: the block is one of the `best` [B, H, Q, *] of `count` blocks."""
+    return torch.zeros(*best.shape[:-1], count, dtype=torch.bool, device=best.device).scatter(-1, best, True)
+
+
+def padded(means: Tensor) -> Tensor:
+    """Return `means` [B, G, N, D] with a place for a block that isn't whole."""
+    return torch.cat((means, torch.zeros_like(means[:, :, :1])), dim=2)
+
+
+def of_head(heads: Tensor, index: Tensor) -> Tensor:
+    """Return the tokens [B, H, N, D] of the key-value `heads` [B, G, K, D] at each head's `index` [B, H, N]."""
+    groups, width = heads.shape[1], heads.shape[3]
+    by_group = index.view(index.shape[0], groups, -1, index.shape[2])
+    shared = heads[:, :, None].expand(-1, -1, by_group.shape[2], -1, -1)
+    return shared.gather(3, by_group[..., None].expand(*by_group.shape, width)).flatten(1, 2)
 
 
 def block_means(k: Tensor, blocks: Tensor, count: int) -> Tensor:

@@ -48,18 +48,8 @@ class DualChunk(Softmax):
             reach = view.reach.part(beyond=min(chunks_back, 1))
             if reach.tag == "causal" and chunks_back < 2:
                 reach = replace(reach, tag="band", size=(chunks_back + 1) * self.period())
-            visible = self.apart(view, chunks_back)
+            visible = Apart(view.visible, chunks_back, self.period())
             yield replace(view, visible=visible, reach=reach, turn_queries=turn_queries, turn_keys=self.remainder)
-
-    def apart(self, view: View, chunks_back: int) -> Callable[[Places, Places], Tensor]:
-        """Return the predicate of the pairs of `view` that stand `chunks_back` chunks apart, 2 or more counted as 2."""
-
-        def visible(queries: Places, keys: Places) -> Tensor:
-            query_chunks, key_chunks = (places.positions // self.period() for places in (queries, keys))
-            between = query_chunks[:, None, :, None] - key_chunks[:, None, None, :]
-            return view.visible(queries, keys) & (between.clamp(max=2) == chunks_back)
-
-        return visible
 
     def remainder(self, places: Places) -> Tensor:
         """Return the positions [B, S] within the chunk."""
@@ -81,3 +71,21 @@ class DualChunk(Softmax):
 
     def period(self) -> int:
         return self.chunk - self.local
+
+
+@dataclass(frozen=True)
+class Apart:
+    """The pairs `among` others that stand `chunks_back` chunks of `size` apart, 2 or more counted as 2.
+
+    It is a value: of layers alike, one alone has to work out where these pairs lie.
+    """
+
+    among: Callable[[Places, Places], Tensor]
+    chunks_back: int
+    size: int
+
+    def __call__(self, queries: Places, keys: Places) -> Tensor:
+        """Return bool [B, 1, Q, K]."""
+        here, there = (places.positions // self.size for places in (queries, keys))
+        between = here[:, None, :, None] - there[:, None, None, :]
+        return self.among(queries, keys) & (between.clamp(max=2) == self.chunks_back)

@@ -17,7 +17,7 @@ from ctxext.kernels.gather import gather
 from ctxext.kernels.norm import at_least_float32
 from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Position, Sizes, View
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes, State, View
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,45 @@ class ForgettingLayer(nn.Module, Attention):
             return (logsigmoid(logits).transpose(1, 2)[..., None],)
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
-        views = tuple(forgetful(view, heads.remembered[0][..., 0]) for view in mask.views())
+        sums = summed(heads)
+        views = tuple(forgetful(view, sums, keys) for view in mask.views())
         return gather(heads.q, heads.k, heads.v, queries, keys, views, position, None)
 
+    def carried(self, mask: Mask) -> tuple[View, ...]:
+        return mask.views()
 
-def forgetful(view: View, log_gates: Tensor) -> View:
-    """Return `view` with the sum of the `log_gates` [B, H, K] after each key up to the query added to its logits."""
-    # Double: the difference of two long sums is then the sum of a document alone, to the last bit of a float.
-    sums = log_gates.double().cumsum(dim=-1)
+    def carry(
+        self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask, state: State
+    ) -> tuple[Tensor, State]:
+        sums, count = summed(heads), queries.columns.shape[0]
+        total = heads.remembered[0][:, :, -count:, 0].double().sum(dim=-1, keepdim=True)
+        for before in state:
+            total = total + before
+        if keys.columns.shape[0] < keys.size:  # between the first tokens and the last there is a gap
+            index = torch.arange(keys.columns.shape[0], device=keys.columns.device)
+            sums = sums + (total - sums[..., -1:]) * (keys.columns > index)
+        views = tuple(forgetful(view, sums, keys) for view in mask.views())
+        return gather(heads.q, heads.k, heads.v, queries, keys, views, position, None), (total,)
+
+
+def summed(heads: Heads) -> Tensor:
+    """Return the sum of the logarithms of the gates of `heads` up to each key [B, H, K].
+
+    Double: the difference of two long sums is then the sum of a document alone, to the last bit of a float.
+    """
+    return heads.remembered[0][..., 0].double().cumsum(dim=-1)
+
+
+def forgetful(view: View, sums: Tensor, everyone: Places) -> View:
+    """Return `view` with what the `sums` [B, H, K] of `everyone` grow from key to query added to its logits."""
+
+    def at(places: Places) -> Tensor:
+        if everyone.columns.shape[0] == everyone.size:
+            return sums[:, :, places.columns]
+        return sums[:, :, torch.searchsorted(everyone.columns, places.columns)]
 
     def weigh(queries: Places, keys: Places) -> Tensor:
-        between = (sums[:, :, queries.columns, None] - sums[:, :, None, keys.columns]).float()
+        between = (at(queries)[..., None] - at(keys)[:, :, None]).float()
         return between if view.weigh is None else between + view.weigh(queries, keys)
 
     return replace(view, weigh=weigh)

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ctxext.attention.linear import positive
-from ctxext.kernels.gather import gather, spread
-from ctxext.kernels.memory import recall, segments
+from ctxext.kernels.fused import spread
+from ctxext.kernels.gather import gather
+from ctxext.kernels.memory import learned, looked_up, recall, segments
 from ctxext.kernels.norm import at_least_float32
 from ctxext.places import Places, distances
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Position, Reach, Sizes, View, Work
+from ctxext.seams import Attention, Heads, Mask, Position, Reach, Sizes, State, View, Work
 
 
 @dataclass(frozen=True)
@@ -81,10 +82,40 @@ class InfiniLayer(nn.Module, Attention):
         self.beta = nn.Parameter(torch.zeros(num_heads))
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
+        return self.blended(self.recalled(heads, keys), heads, queries, keys, position)
+
+    def blended(self, recalled: Tensor, heads: Heads, queries: Places, keys: Places, position: Position) -> Tensor:
+        """Return what is `recalled` [B, H, Q, D] and what is local, as far as each head trusts them."""
         local = gather(heads.q, heads.k, heads.v, queries, keys, (self.settings.view(),), position, None)
         trust = self.beta.sigmoid()[:, None, None]
-        recalled = self.recalled(heads, keys)
         return (trust * recalled + (1 - trust) * local).to(local.dtype)
+
+    def carried(self, mask: Mask) -> tuple[View, ...]:
+        return (self.settings.view(),)
+
+    def carry(
+        self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask, state: State
+    ) -> tuple[Tensor, State]:
+        recalled, state = self.going_on(heads, queries.size, state)
+        return self.blended(recalled, heads, queries, keys, position), state
+
+    def going_on(self, heads: Heads, size: int, state: State) -> tuple[Tensor, State]:
+        """Return what the queries of `heads`, the last of `size` tokens, recall, and the `state` of whole segments."""
+        segment, (batch, num_heads, count, width) = self.settings.segment, heads.q.shape
+        with torch.autocast(heads.q.device.type, enabled=False):
+            asking = positive(at_least_float32(heads.q))
+            empty = asking.new_zeros(batch, num_heads, width, width), asking.new_zeros(batch, num_heads, width, 1)
+            memory, total = state or empty
+            start, recalled = size - count, []
+            while start < size:
+                stop = min(start - start % segment + segment, size)
+                recalled.append(looked_up(asking[:, :, start - size + count : stop - size + count], memory, total))
+                if stop % segment == 0:
+                    last = heads.k.shape[2] - size + stop
+                    k, v = (at_least_float32(part[:, :, last - segment : last]) for part in (heads.k, heads.v))
+                    memory, total = learned(memory, total, spread(positive(k), num_heads), spread(v, num_heads))
+                start = stop
+            return torch.cat(recalled, dim=2), (memory, total)
 
     def work(self, mask: Mask, length: int, width: int) -> Work:
         settings = self.settings

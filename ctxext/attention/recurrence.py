@@ -12,7 +12,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather, gather_from, turned
 from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Position, View, Work
+from ctxext.seams import Attention, Heads, Mask, Position, Reach, View
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,16 @@ class Recurrence(Attention):
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         # In one segment all is visible.
-        views = self.within(mask) if heads.k.shape[2] > self.segment else mask.views()
+        views = self.within(mask) if keys.size > self.segment else mask.views()
         return gather(heads.q, heads.k, heads.v, queries, keys, views, position, None)
 
-    def work(self, mask: Mask, length: int, width: int) -> Work:
-        return Work(tuple((view, 2 * width) for view in self.within(mask)))
+    def scored(self, mask: Mask) -> tuple[View, ...]:
+        return self.within(mask)
 
     def within(self, mask: Mask) -> tuple[View, ...]:
         """Return the pairs of `mask` whose key is in the query's segment or in its memory."""
-        return tuple(self.before(view, -self.segment, self.memory) for view in mask.views())
+        bounds = ((-self.segment, 0), (0, self.memory))
+        return tuple(self.before(view, *some) for view in mask.views() for some in bounds)
 
     def before(self, view: View, above: int, limit: int) -> View:
         """Return the pairs of `view` whose key stands `above` to `limit` tokens before the query's segment begins.
@@ -55,7 +56,9 @@ class Recurrence(Attention):
             return view.visible(queries, keys) & (before > above) & (before <= limit)
 
         reach = view.reach.part()
-        if reach.tag == "causal":
+        if view.reach.tag == "causal" and view.reach.is_full and limit == 0:
+            reach = Reach("chunk", self.segment, view.reach.beyond, is_full=True)
+        elif reach.tag == "causal":
             reach = replace(reach, tag="band", size=self.segment + limit)
         return replace(view, visible=visible, reach=reach)
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn.functional import layer_norm, silu
 
 from ctxext.kernels import linear
-from ctxext.kernels.gather import spread
+from ctxext.kernels.fused import spread
 from ctxext.kernels.norm import at_least_float32
 from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Heads, Mask, Position, Sizes, Work
+from ctxext.seams import Attention, Heads, Mask, Position, Sizes, State, View, Work
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,26 @@ class RetentionLayer(nn.Module, Attention):
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         with torch.autocast(heads.q.device.type, enabled=False):
-            q, k, v = (at_least_float32(part) for part in (heads.q, heads.k, heads.v))
-            num_heads, width = q.shape[1], q.shape[-1]
-            q, k = position.rotate(q, queries), position.rotate_keys(k, keys) * width**-0.5
-            k, v = spread(k, num_heads), spread(v, num_heads)
-            retained = linear.gather(q, k, v, log_decays_on(q.device, q.dtype, num_heads), keys.documents)
+            q, k, v = turned(heads, queries, keys, position)
+            retained = linear.gather(q, k, v, log_decays_on(q.device, q.dtype, q.shape[1]), keys.documents)
+        return self.gated(retained, heads)
+
+    def carried(self, mask: Mask) -> tuple[View, ...]:
+        return ()
+
+    def carry(
+        self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask, state: State
+    ) -> tuple[Tensor, State]:
+        with torch.autocast(heads.q.device.type, enabled=False):
+            q, k, v = turned(heads, queries, keys, position)
+            (sums,) = state or (linear.nothing(k, v),)
+            retained, sums = linear.carried(q, k, v, log_decays_on(q.device, q.dtype, q.shape[1]), sums)
+        return self.gated(retained, heads), (sums,)
+
+    def gated(self, retained: Tensor, heads: Heads) -> Tensor:
+        """Return what is `retained` [B, H, Q, D] normed, and times the gate of the states of `heads`."""
+        num_heads, width = retained.shape[1], retained.shape[-1]
+        with torch.autocast(retained.device.type, enabled=False):
             normal = layer_norm(retained, (width,), eps=self.epsilon)
         gates = silu(self.g_proj(heads.x)).view(*heads.x.shape[:2], num_heads, width).transpose(1, 2)
         return (normal * gates).to(heads.v.dtype)
@@ -73,6 +88,13 @@ class RetentionLayer(nn.Module, Attention):
     def work(self, mask: Mask, length: int, width: int) -> Work:
         # A state [D, D] is written and read.
         return Work(tuple((view, 0) for view in mask.views()), by_token=2 * width * width)
+
+
+def turned(heads: Heads, queries: Places, keys: Places, position: Position) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the turned queries [B, H, Q, D], the turned and scaled keys and the values by head, at least float32."""
+    q, k, v = (at_least_float32(part) for part in (heads.q, heads.k, heads.v))
+    q, k = position.rotate(q, queries), position.rotate_keys(k, keys) * q.shape[-1] ** -0.5
+    return q, spread(k, q.shape[1]), spread(v, q.shape[1])
 
 
 def log_decays(num_heads: int) -> Tensor:

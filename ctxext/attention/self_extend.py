@@ -63,8 +63,5 @@ def split(view: View, window: int) -> tuple[View, View]:
     def far(queries: Places, keys: Places) -> Tensor:
         return view.visible(queries, keys) & (distances(queries, keys) >= window)
 
-    reach = view.reach
-    if reach.tag != "head":
-        size = min(window, reach.size) if reach.tag == "band" else window
-        reach = replace(reach, tag="band", size=size)
-    return replace(view, visible=near, reach=reach), replace(view, visible=far, reach=view.reach.part(beyond=window))
+    nearer, farther = view.reach.near(window), view.reach.far(window)
+    return replace(view, visible=near, reach=nearer), replace(view, visible=far, reach=farther)

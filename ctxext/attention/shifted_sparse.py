@@ -5,14 +5,15 @@ Shapes: B batch, H heads, G key-value heads, S tokens, Q queries, K keys, D head
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from torch.nn.functional import scaled_dot_product_attention as attend
 
 from ctxext.attention.softmax import Softmax
-from ctxext.kernels.gather import gather, is_biased, is_plain_causal, spread
+from ctxext.kernels.fused import spread
+from ctxext.kernels.gather import gather, is_biased, is_plain_causal
 from ctxext.places import Places
 from ctxext.refusal import Refusal, check_types, require
 from ctxext.seams import Attention, Heads, Mask, Position, Sizes, View
@@ -66,12 +67,12 @@ class Grouped(Attention):
 
     def by_pieces(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Return the outputs [B, H, S, D] of turned `q` [B, H, S, D], `k` and `v` [B, G, S, D], a group a batch row."""
-        plain, half = q.shape[1] - q.shape[1] // 2, self.group // 2
-        k, v = spread(k, q.shape[1]), spread(v, q.shape[1])
-        unshifted = in_groups(q[:, :plain], k[:, :plain], v[:, :plain], self.group)
-        first = attend(q[:, plain:, :half], k[:, plain:, :half], v[:, plain:, :half], is_causal=True)
-        others = in_groups(q[:, plain:, half:], k[:, plain:, half:], v[:, plain:, half:], self.group)
-        return torch.cat((unshifted, torch.cat((first, others), dim=2)), dim=1)
+        plain = q.shape[1] - q.shape[1] // 2
+        heads = q, spread(k, q.shape[1]), spread(v, q.shape[1])
+        unshifted = in_groups([part[:, :plain] for part in heads], self.group, self.group)
+        return torch.cat(
+            (unshifted, in_groups([part[:, plain:] for part in heads], self.group // 2, self.group)), dim=1
+        )
 
     def grouped(self, view: View, num_heads: int) -> View:
         """Return the pairs of `view` that are of one group, by head."""
@@ -91,13 +92,11 @@ def shifts_on(device: torch.device, num_heads: int, group: int) -> Tensor:
     return torch.tensor([0] * (num_heads - half) + [group // 2] * half, device=device)[:, None]
 
 
-def in_groups(q: Tensor, k: Tensor, v: Tensor, group: int) -> Tensor:
-    """Return the causal outputs [B, H, S, D] of `q`, `k` and `v` [B, H, S, D] within groups of `group` tokens."""
-    rows, num_heads, length, width = q.shape
-    missing = -length % group
-    count = (length + missing) // group
-    # Padding stands behind all tokens of the last group, where nothing sees it.
-    padded = (pad(part, (0, 0, 0, missing)).reshape(rows, num_heads, count, group, width) for part in (q, k, v))
-    q, k, v = (part.transpose(1, 2).flatten(0, 1) for part in padded)
-    outputs = attend(q, k, v, is_causal=True).reshape(rows, count, num_heads, group, width)
-    return outputs.transpose(1, 2).flatten(2, 3)[:, :, :length]
+def in_groups(heads: list[Tensor], first: int, group: int) -> Tensor:
+    """Return the causal outputs [B, H, S, D] of q, k, v [B, H, S, D] within groups, the first one of `first` tokens."""
+    length = heads[0].shape[2]
+    bounds = [0, *range(first, length, group), length]
+    sizes = [stop - start for start, stop in pairwise(bounds)]
+    # Split as a whole: the gradient of each slice would be of full size.
+    groups = zip(*(part.split(sizes, dim=2) for part in heads), strict=True)
+    return torch.cat([attend(q, k, v, is_causal=True) for q, k, v in groups], dim=2)

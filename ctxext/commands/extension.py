@@ -19,8 +19,9 @@ from ctxext.maths.fingerprint import fingerprint
 from ctxext.model.resident import peak
 from ctxext.position.sampling import AsLaid, Pose, Randomized, Sampler
 from ctxext.reporting.journal import Journal
-from ctxext.training import memory
+from ctxext.reporting.progress import waiting
 from ctxext.training.adapters import attach, merge
+from ctxext.training.allocator import arranged
 from ctxext.training.checkpoint import FROZEN, frozen
 from ctxext.training.loop import Course, Progress, Watcher, fit, resume
 from ctxext.training.settings import AS_LAID, WITHOUT
@@ -105,12 +106,19 @@ def trained_share(network: Any, run: Run) -> str:
 
 def planned(network: Any, run: Run, rows: Rows) -> str:
     """Return what `network` is trained on, how long, and how much of it."""
-    settings = f"{run.trainer.steps} steps of {run.trainer.batch_tokens} tokens"
+    settings = f"{run.trainer.steps} steps of {step_size(run.trainer.batch_tokens, rows.length)}"
     share, names = run.dataset.recall_share, ", ".join(run.dataset.lessons)
     lessons = f", {share:.0%} of the rows lessons in {names}" if share else ""
     sampler = rows.sampler
     drawn = "" if isinstance(sampler, AsLaid) else f", at positions drawn below {sampler.max_position}"
     return f"at {rows.length} tokens, {settings}{lessons}{drawn}{trained_share(network, run)}"
+
+
+def step_size(tokens: int, length: int) -> str:
+    """Return how many tokens a step has whose rows of `length` fit into `tokens`, and why where these are fewer."""
+    used = tokens // length * length
+    less = f" (trainer.batch_tokens={tokens} holds {tokens // length} whole rows)"
+    return f"{used} tokens{less * (used < tokens)}"
 
 
 def told_of(rows: Rows) -> str:
@@ -137,14 +145,16 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
     probe = make_probe(network, run, data)
     if progress.step < run.trainer.steps:
         journal.say(f"train  {planned(network, run, rows)}")
-        for note in (told_of(rows), shortfall(run, data)):
-            if note:
-                journal.say(note)
-        with memory.spared(run.trainer):
-            forecast, before = forecast_of(network, run, rows), peak(network.unembedding[0].device)
-            journal.say(f"memory {foretold(forecast)}")
+        for note in filter(None, (told_of(rows), shortfall(run, data))):
+            journal.say(note)
+        device = network.unembedding[0].device
+        with arranged(run.trainer, device) as freed:
+            forecast, before = forecast_of(network, run, rows), peak(device)
+            journal.say(f"memory {foretold(forecast)}{freed and f'; that of freed tensors is {freed}'}")
             carry_out(network, course, progress, optimiser, Audience(journal, probe, stop))
         journal.say(f"memory {reached(forecast, before, network)}")
+        for note in filter(None, [waiting(journal.rows())]):
+            journal.say(f"train  {note}")
     network.eval()
     if progress.interrupted:
         journal.say(f"saved at step {progress.step} in {checkpoints}")

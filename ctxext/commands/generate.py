@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from time import perf_counter
@@ -38,26 +39,46 @@ def generate(run: Run, folder: Path) -> None:
         prompt = encoded(text, run, saved)
         check_room(run, saved.network, len(prompt), journal)
         sampling = Sampling(run.temperature, run.top_k, run.top_p, run.seed)
-        continuation = Continuation(saved.network, prompt, sampling)
+        continuation = Continuation(saved.network, prompt, sampling, run.max_new_tokens)
         ends = Ends(saved.companions.ends, tuple(map(unescaped, run.stop)), run.max_new_tokens)
         writing = Writing(Characters(saved.tokenizer, prompt), ends)
-        start = perf_counter()
+        clock = Clock()
         try:
-            show(continuation, writing)
+            show(clock.timed(continuation.tokens()), writing)
         except Exception as error:
             writing.ended = ": ".join(verdict(error))
             raise
         finally:  # also where a signal ends it
-            record = measured(continuation, writing, perf_counter() - start)
+            record = measured(continuation, writing, clock)
             write_json(folder / RECORD, {"prompt": text, "text": writing.text} | record)
             journal.say(summary(record))
 
 
-def show(continuation: Continuation, writing: Writing) -> None:
-    """Show what is written of `continuation` as it comes."""
+class Clock:
+    """How long a text takes to come: from `start`, and of that up to its first token, once that has come."""
+
+    def __init__(self) -> None:
+        self.start = perf_counter()
+        self.to_first: float | None = None
+
+    def timed(self, tokens: Iterator[int]) -> Iterator[int]:
+        """Yield `tokens`, taking the time of the first."""
+        for token in tokens:
+            if self.to_first is None:
+                self.to_first = self.elapsed
+            yield token
+
+    @property
+    def elapsed(self) -> float:
+        """The seconds since the start."""
+        return perf_counter() - self.start
+
+
+def show(tokens: Iterator[int], writing: Writing) -> None:
+    """Show what is written of `tokens` as they come."""
     stream = Stream()
     try:
-        for piece in writing.pieces(continuation.tokens()):
+        for piece in writing.pieces(tokens):
             stream.write(piece)
             if not stream.is_open:
                 return
@@ -106,20 +127,25 @@ def unescaped(text: str) -> str:
     return re.sub(r"\\([ntr\\])", lambda found: ESCAPES[found[1]], text)
 
 
-def measured(continuation: Continuation, writing: Writing, seconds: float) -> dict[str, Any]:
-    """Return how a text came to be."""
+def measured(continuation: Continuation, writing: Writing, clock: Clock) -> dict[str, Any]:
+    """Return how a text came to be, in how many seconds, and after how many its first token came, if one did."""
     return {
         "prompt_tokens": len(continuation.prompt),
         "new_tokens": writing.drawn,
         "ended": writing.ended,
-        "seconds": seconds,
+        "seconds": clock.elapsed,
+        **({} if clock.to_first is None else {"seconds_to_first": clock.to_first}),
         "cache_bytes": continuation.cache.nbytes,
     }
 
 
 def summary(record: dict[str, Any]) -> str:
-    """Return the line that ends the `record` of a text."""
-    rate = record["new_tokens"] / record["seconds"]
-    megabytes = record["cache_bytes"] / 1e6
+    """Return the line that ends the `record` of a text: the rate is that of the tokens after the first."""
+    megabytes, pace = record["cache_bytes"] / 1e6, ""
+    if "seconds_to_first" in record:
+        pace = f", the first after {1000 * record['seconds_to_first']:.0f} ms"
+        if record["new_tokens"] > 1:
+            rate = (record["new_tokens"] - 1) / (record["seconds"] - record["seconds_to_first"])
+            pace += f", then {rate:.0f} tokens/s"
     tokens = f"{record['new_tokens']:,} tokens after {record['prompt_tokens']:,}"
-    return f"[{tokens}, {rate:.0f} tokens/s, cache {megabytes:.2f} MB; ended: {record['ended']}]"
+    return f"[{tokens}{pace}, cache {megabytes:.2f} MB; ended: {record['ended']}]"

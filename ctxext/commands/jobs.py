@@ -153,7 +153,11 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
 
 
 def built(config: DictConfig) -> Run:
-    """Return the typed run of `config`."""
+    """Return the typed run of `config`; from here on numbers too small for full precision are 0."""
+    import torch
+
+    # The tails of a softmax are such numbers, and slow. torch's threads inherit this only if they don't run yet.
+    torch.set_flush_denormal(True)
     from ctxext.config.building import build  # the classes of a run import torch, composing doesn't
 
     return build(config)

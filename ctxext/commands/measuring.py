@@ -106,12 +106,13 @@ def marked(ground: Ground, base: Any, cache: Path, journal: Journal, leave: Leav
         return ground
     if base is None:
         return replace(ground, keys="its evaluator, the base of the run, is not at hand")
-    path = cache / "measured" / f"{digest_of(base, reader_of('base', base, ground))}.jsonl"
     name = f"the base, weights {fingerprint(base.state_dict())[:8]}"
     with journal.measuring("eval   base") as line:
         line.begin("key tokens")
         try:
-            return replace(ground, keys=key_tokens(name, base, ground, Ledger(path, Shown(line, leave))))
+            pace = Shown(line, leave)
+            own, control = (ledger_of(subject, base, ground, cache, pace) for subject in ("base", "truncated"))
+            return replace(ground, keys=key_tokens(name, base, ground, own, control))
         except OutOfMemoryError:
             return replace(ground, keys="out of memory where its evaluator, the base, reads at batch 1")
 
@@ -130,12 +131,17 @@ def reader_of(subject: str, network: Any, ground: Ground) -> Reader:
     return WholeReader(network, ground.settings.batch_tokens)
 
 
+def ledger_of(subject: str, network: Any, ground: Ground, cache: Path, pace: Pace) -> Ledger:
+    """Return the ledger in `cache` of what `subject` scores with the weights of `network`."""
+    return Ledger(cache / "measured" / f"{digest_of(network, reader_of(subject, network, ground))}.jsonl", pace)
+
+
 def measured(subject: str, network: Any, ground: Ground, cache: Path, journal: Journal, leave: Leave) -> Measurement:
     """Return what `subject` scores with `network` on `ground`; scores of the same weights are kept in `cache`."""
     reader = reader_of(subject, network, ground)
     with journal.measuring(f"eval   {subject}") as line:
         pace = Shown(line, leave)
-        ledger = Ledger(cache / "measured" / f"{digest_of(network, reader)}.jsonl", pace)
+        ledger = ledger_of(subject, network, ground, cache, pace)
         if ledger.known:
             journal.say(f"eval   {subject}: {len(ledger.known)} scores of the same weights are kept, {ledger.path}")
         return measure(subject, replace(reader, pace=pace), ground, ledger)

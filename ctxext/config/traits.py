@@ -14,8 +14,8 @@ from ctxext.attention.softmax import Softmax
 from ctxext.config.folders import option_of
 from ctxext.config.schema import Run
 from ctxext.mask.document import IntraDocument
-from ctxext.places import Places, distances
-from ctxext.seams import Mask, Sizes, View, unmoved
+from ctxext.places import distances, Places, unmoved
+from ctxext.seams import Mask, Sizes, View
 
 WHOLE = ("document", "causal")
 """The masks that show the whole past of a document."""

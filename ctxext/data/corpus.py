@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def mapped(path: Path, dtype: np.dtype) -> NDArray:  # type: ignore[type-arg]
 def write_corpus(folder: Path, documents: Iterable[Document], tokenizer: Tokenizer) -> Corpus:
     """Encode `documents` with `tokenizer` into new files in `folder`, a bounded batch at a time, and open them."""
     folder.mkdir(parents=True, exist_ok=True)
-    dtype = np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32)
+    dtype: np.dtype[np.unsignedinteger] = np.dtype(np.uint16 if tokenizer.get_vocab_size() <= 1 << 16 else np.uint32)
     names: list[str] = []
     lengths: list[int] = []
     pairs = False
@@ -74,9 +75,9 @@ def write_corpus(folder: Path, documents: Iterable[Document], tokenizer: Tokeniz
             found = [pair_of(document) for document in batch if document.target]
             pair_file.writelines(pair.line for pair in found)
             pairs = pairs or bool(found)
-            for document, (tokens, targets) in zip(batch, encode(batch, tokenizer), strict=True):
-                token_file.write(tokens.astype(dtype).tobytes())
-                target_file.write(targets.tobytes())
+            for document, (tokens, targets) in zip(batch, encode(batch, tokenizer, dtype), strict=True):
+                tokens.tofile(token_file)
+                targets.tofile(target_file)
                 names.append(document.name)
                 lengths.append(len(tokens))
     if not pairs:
@@ -103,8 +104,10 @@ def batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield batch
 
 
-def encode(batch: list[Document], tokenizer: Tokenizer) -> Iterator[tuple[NDArray[np.int64], NDArray[np.bool_]]]:
-    """Yield the tokens of each document of `batch`, the end token last, and which of them are targets.
+def encode(
+    batch: list[Document], tokenizer: Tokenizer, dtype: np.dtype[np.unsignedinteger]
+) -> Iterator[tuple[NDArray[np.unsignedinteger], NDArray[np.bool_]]]:
+    """Yield the tokens of each document of `batch`, in `dtype`, the end token last, and which of them are targets.
 
     What the template of `tokenizer` puts before every text comes first. A target begins on a new line, and is encoded
     apart from its input, so that the border between them is a token's.
@@ -114,7 +117,8 @@ def encode(batch: list[Document], tokenizer: Tokenizer) -> Iterator[tuple[NDArra
     encoded = tokenizer.encode_batch_fast(inputs, add_special_tokens=False)
     answers = tokenizer.encode_batch_fast([document.target for document in batch], add_special_tokens=False)
     for document, question, answer in zip(batch, encoded, answers, strict=True):
-        tokens = np.array([*begin, *question.ids, *answer.ids, end], dtype=np.int64)
-        targets = np.ones(len(tokens), dtype=bool)
-        targets[: len(begin) + (len(question.ids) if document.target else 0)] = False
+        count = len(begin) + len(question) + len(answer) + 1
+        tokens = np.fromiter(chain(begin, question.ids, answer.ids, (end,)), dtype, count)
+        targets = np.ones(count, dtype=bool)
+        targets[: len(begin) + (len(question) if document.target else 0)] = False
         yield tokens, targets

@@ -5,9 +5,10 @@ Shapes: B rows, S tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -43,21 +44,23 @@ class Batch:
 
     def parts(self, count: int) -> Iterator[Batch]:
         """Yield the batch in `count` runs of rows, or row by row if it has fewer."""
-        for rows in np.array_split(np.arange(len(self.samples)), min(count, len(self.samples))):
-            documents = None if self.documents is None else self.documents[rows]
-            arrays = (self.tokens[rows], self.targets[rows], self.weights[rows], self.positions[rows], documents)
-            yield Batch(*arrays, [self.samples[row] for row in rows])
+        for numbers in np.array_split(np.arange(len(self.samples)), min(count, len(self.samples))):
+            rows = slice(int(numbers[0]), int(numbers[-1]) + 1)  # a view, which pinned memory stays pinned in
+            yield replace(self.each(itemgetter(rows)), samples=self.samples[rows])
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on `device`."""
-        return Batch(
-            self.tokens.to(device),
-            self.targets.to(device),
-            self.weights.to(device),
-            self.positions.to(device),
-            None if self.documents is None else self.documents.to(device),
-            self.samples,
-        )
+        """Return the batch on `device`; from pinned memory it is copied while the host goes on."""
+        return self.each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> Batch:
+        """Return the batch in memory that a CUDA device copies from by itself."""
+        return self.each(Tensor.pin_memory)
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with the outcome of `change` in place of each tensor."""
+        documents = None if self.documents is None else change(self.documents)
+        tokens, targets, weights, positions = map(change, (self.tokens, self.targets, self.weights, self.positions))
+        return Batch(tokens, targets, weights, positions, documents, self.samples)
 
 
 @dataclass(frozen=True)
@@ -124,13 +127,13 @@ class Rows:
         """Return rows `first` up to `first + count`."""
         rows = [self.row(number) for number in range(first, first + count)]
         tokens = torch.from_numpy(np.stack([row.tokens for row in rows]))
-        documents = torch.from_numpy(np.stack([row.documents for row in rows]))
+        documents = np.stack([row.documents for row in rows])
         return Batch(
             tokens[:, :-1],
             tokens[:, 1:],
             torch.from_numpy(np.stack([row.weights for row in rows])),
             torch.from_numpy(np.stack([row.positions for row in rows])),
-            documents if bool(documents.any()) else None,
+            torch.from_numpy(documents) if documents.any() else None,  # asked of numpy: torch would start threads
             [row.sample for row in rows],
         )
 

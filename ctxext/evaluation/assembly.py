@@ -72,8 +72,8 @@ def unread_rows(measurement: Measurement, ground: Ground) -> list[Row]:
     ]
     unfit = [
         (task, length, reason)
-        for task, reasons in ground.unfit.items()
-        for length, reason in reasons.items()
+        for task, samples in ground.samples.items()
+        for length, reason in samples.unfit.items()
         if length not in measurement.unread
     ]
     return [

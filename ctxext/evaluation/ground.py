@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 
@@ -21,8 +21,56 @@ from ctxext.refusal import Refusal, require
 from ctxext.tasks.beginning import begun
 from ctxext.tasks.samples import Material, Place, Sample
 
-Samples = dict[str, dict[int, list[Sample]]]
-"""The samples of each task, by length."""
+
+class Samples(Mapping[int, list[Sample]]):
+    """The samples of a task by length, spread over the depths; those of a length are drawn when they are asked for.
+
+    The first length, 0, has no filler. One that the task doesn't fit has none.
+    """
+
+    def __init__(self, task: str, settings: Evaluation, material: Material) -> None:
+        """Draw nothing yet; a `task` that fits none of the lengths is refused."""
+        self.task, self.settings, self.material = task, settings, material
+        self.lengths = (0, *settings.lengths)
+        self.drawn: dict[int, list[Sample]] = {}
+        self.reasons: dict[int, str] = {}
+        refusals = []
+        for length in reversed(settings.lengths):
+            try:
+                next(self.draw(length))
+            except Refusal as refusal:
+                refusals.append(refusal)
+            else:
+                return
+        raise refusals[0]
+
+    def draw(self, length: int) -> Iterator[Sample]:
+        """Yield the samples of `length`, or refuse it."""
+        task = self.settings.parameters.task(self.task)
+        for place in places(self.task, length, self.settings):
+            yield begun(task, place, self.material)
+
+    def __getitem__(self, length: int) -> list[Sample]:
+        """Return the samples of `length`, drawn once."""
+        if length not in self.lengths:
+            raise KeyError(length)
+        if length not in self.drawn:
+            try:
+                self.drawn[length] = list(self.draw(length))
+            except Refusal as refusal:
+                self.drawn[length], self.reasons[length] = [], str(refusal)
+        return self.drawn[length]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.lengths)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def unfit(self) -> dict[int, str]:
+        """Why there are no samples, by length, for those that the task doesn't fit."""
+        return {length: self.reasons[length] for length in self if not self[length]}
 
 
 @dataclass(frozen=True)
@@ -37,18 +85,17 @@ class KeyTokens:
 class Ground:
     """`windows` of held-out text of `corpus`, and `samples` of the tasks; `source` says what its pairs are.
 
-    `keys` are the key tokens of LongPPL, or why there are none; `unfit` says why a task has no samples at a length.
+    `keys` are the key tokens of LongPPL, or why there are none.
     """
 
     settings: Evaluation
     trained_length: int
     windows: Windows
-    samples: Samples
+    samples: dict[str, Samples]
     corpus: Corpus
     tokenizer: Tokenizer
     source: Source
     keys: KeyTokens | str = "no evaluator has chosen key tokens"
-    unfit: dict[str, dict[int, str]] = field(default_factory=dict)
 
     @cached_property
     def text_digest(self) -> str:
@@ -94,25 +141,8 @@ def common_ground(
     else:
         windows = choose_windows(corpus, most, settings.documents, sizes, end_point, key)
     material = CorpusMaterial(corpus, tokenizer)
-    made = {task: samples_of(task, settings, material) for task in settings.tasks}
-    samples, unfit = {task: both[0] for task, both in made.items()}, {task: both[1] for task, both in made.items()}
-    return Ground(settings, trained_length, windows, samples, corpus, tokenizer, source, unfit=unfit)
-
-
-def samples_of(task: str, settings: Evaluation, material: Material) -> tuple[dict[int, list[Sample]], dict[int, str]]:
-    """Return the samples of `task` by length, spread over the depths, and why there are none at others.
-
-    The first length, 0, has no filler. A task that fits none of the others is refused.
-    """
-    made, samples, unfit = settings.parameters.task(task), dict[int, list[Sample]](), dict[int, str]()
-    for length in (0, *settings.lengths):
-        try:
-            samples[length] = [begun(made, place, material) for place in places(task, length, settings)]
-        except Refusal as refusal:
-            samples[length], unfit[length] = [], str(refusal)
-    if all(length in unfit for length in settings.lengths):
-        raise Refusal(unfit[settings.lengths[-1]])
-    return samples, unfit
+    samples = {task: Samples(task, settings, material) for task in settings.tasks}
+    return Ground(settings, trained_length, windows, samples, corpus, tokenizer, source)
 
 
 def places(task: str, length: int, settings: Evaluation) -> Iterator[Place]:

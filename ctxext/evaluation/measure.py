@@ -17,10 +17,11 @@ from ctxext.evaluation.costs.cost import cost_of
 from ctxext.evaluation.found import Found
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
-from ctxext.evaluation.reader import Reader, TruncatedReader
+from ctxext.evaluation.reader import Reader
 from ctxext.evaluation.results import Row
 from ctxext.evaluation.shortage import AT_ONE_ROW, beyond
-from ctxext.evaluation.text.language import Line, Scored, by_position, position_edges, score_windows, stacked
+from ctxext.evaluation.text.language import Scored, by_position, stacked
+from ctxext.evaluation.text.lines import edges_at, lines_at
 from ctxext.evaluation.text.measures import measures_of
 from ctxext.tasks.samples import Sample
 
@@ -111,18 +112,7 @@ def read_length(found: Measurement, reader: Reader, length: int, ground: Ground,
 
 def score_text(found: Measurement, reader: Reader, length: int, ground: Ground, ledger: Ledger) -> None:
     """Add to `found` the sums over the last tokens of windows of `length`; at the longest, the means by position."""
-    settings, windows = ground.settings, ground.windows
-    scored = settings.scored_tokens
-    sight = reader.sight(length, scored)  # it reads the same tokens, however long the window
-    is_last = length == settings.lengths[-1] and not isinstance(reader, TruncatedReader)
-    edges = position_edges(ground.trained_length, length) if is_last else []
-
-    def score(run: range) -> list[Line]:
-        return score_windows(reader, windows, run, sight, scored, edges)
-
-    kind = "whole" if is_last else "text"
-    keys = [f"{kind} {ground.text_digest} {sight} {scored} {index}" for index in range(len(windows.names))]
-    lines = ledger.through(keys, score, reader.rows(sight, scored))
+    lines, edges = lines_at(reader, ground, ledger, length), edges_at(reader, ground, length)
     found.scored[length] = stacked(lines)
-    if is_last:
+    if edges:
         found.positions += by_position(lines, edges, found.subject)

@@ -14,14 +14,10 @@ from torch import Tensor
 
 from ctxext.evaluation.pace import QUIET, Pace
 from ctxext.kernels.loss import token_scores
+from ctxext.model.pieces import CHUNK, keeps_prefix, pieces, positions_of, through
 
 Model = Any
 """Whatever speaks the model protocol: `hidden`, `unembedding`, `new_cache`."""
-
-
-def positions_of(tokens: Tensor) -> Tensor:
-    """Return the positions from 0 of `tokens` [B, S]."""
-    return torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape[0], -1)
 
 
 def device_of(model: Model) -> torch.device:
@@ -31,43 +27,71 @@ def device_of(model: Model) -> torch.device:
 
 
 def scores(model: Model, hidden: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return nll in nats and hits of `targets` [B, S], which the states `hidden` [B, S, W] of `model` predict."""
-    nll, hit = token_scores(hidden.flatten(0, 1), model.unembedding, targets.flatten())
+    """Return nll in nats and hits of `targets` [...], which the states `hidden` [..., W] of `model` predict."""
+    nll, hit = token_scores(hidden.flatten(0, -2), model.unembedding, targets.flatten())
     if not bool(nll.isfinite().all()):
         raise FloatingPointError("the model's logits are not finite; nothing was scored")
     return nll.view_as(targets), hit.view_as(targets)
 
 
+def tokens_of_a_pass(model: Model, batch_tokens: int) -> int:
+    """Return how many tokens `model` reads at once at most: `batch_tokens`, but no more than pay on its device."""
+    return min(batch_tokens, CHUNK) if device_of(model).type == "cpu" else batch_tokens
+
+
 @dataclass(frozen=True)
 class WholeReader:
-    """Reads every token that is there, in one pass; at most `batch_tokens` at once, or one row."""
+    """Reads every token that is there; at most `batch_tokens` at once, or one row, of which a long one in pieces."""
 
     model: Model
     batch_tokens: int
     pace: Pace = QUIET
 
-    @torch.inference_mode()
     def score(self, windows: Tensor, scored: int) -> tuple[Tensor, Tensor]:
         """Return nll and hits [N, k], on the CPU, of the last `scored` tokens of `windows` [N, L]."""
-        pieces = []
-        for rows in batches(range(windows.shape[0]), self.batch_tokens // windows.shape[1]):
-            self.pace.tick()
-            part = windows[rows.start : rows.stop].to(device_of(self.model))
-            hidden = self.model.hidden(part[:, :-1], positions_of(part[:, :-1]))
-            pieces.append(scores(self.model, hidden[:, -scored:], part[:, -scored:]))
-        return torch.cat([nll for nll, _ in pieces]).cpu(), torch.cat([hit for _, hit in pieces]).cpu()
+        count, length = windows.shape
+        return self.score_at(windows, torch.arange(length - scored, length).expand(count, -1))
 
     @torch.inference_mode()
     def score_at(self, windows: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Return nll and hits [N, P], on the CPU, at the `places` [N, P], above 0, of `windows` [N, L]."""
-        pieces = []
-        for rows in batches(range(windows.shape[0]), self.batch_tokens // windows.shape[1]):
+        most = tokens_of_a_pass(self.model, self.batch_tokens)
+        found = [self.score_rows(windows[rows], places[rows], max(most, CHUNK)) for rows in runs(windows, most)]
+        return torch.cat([nll for nll, _ in found]), torch.cat([hit for _, hit in found])
+
+    def score_rows(self, windows: Tensor, places: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Return nll and hits [B, P], on the CPU, at `places` [B, P] of `windows` [B, L], `size` tokens a pass."""
+        model, device = self.model, device_of(self.model)
+        tokens, before = windows.to(device), places.to(device) - 1
+        nll = torch.zeros(places.shape, dtype=torch.promote_types(model.unembedding[0].dtype, torch.float32))
+        hit = torch.zeros(places.shape, dtype=torch.bool)
+        for start, hidden in pieces(model, tokens[:, :-1], size):
             self.pace.tick()
-            part, there = (whole[rows.start : rows.stop].to(device_of(self.model)) for whole in (windows, places))
-            hidden = self.model.hidden(part[:, :-1], positions_of(part[:, :-1]))
-            before = (there - 1)[:, :, None].expand(-1, -1, hidden.shape[2])
-            pieces.append(scores(self.model, hidden.gather(1, before), part.gather(1, there)))
-        return torch.cat([nll for nll, _ in pieces]).cpu(), torch.cat([hit for _, hit in pieces]).cpu()
+            row, column = ((before >= start) & (before < start + hidden.shape[1])).nonzero(as_tuple=True)
+            if len(row):
+                states, targets = hidden[row, before[row, column] - start], tokens[row, before[row, column] + 1]
+                there = row.cpu(), column.cpu()
+                nll[there], hit[there] = (part.cpu() for part in scores(model, states, targets))
+        return nll, hit
+
+    @torch.inference_mode()
+    def score_behind(self, shared: Tensor, windows: Tensor, scored: int) -> Tensor:
+        """Return the nll [N, k], on the CPU, of the last `scored` tokens of `windows` [N, L] behind `shared` ones [P].
+
+        These are read once, where what follows doesn't change them, and each window goes on.
+        """
+        model, device, before = self.model, device_of(self.model), len(shared)
+        if not before or not keeps_prefix(model):
+            return self.score(torch.cat((shared.expand(len(windows), -1), windows), dim=1), scored)[0]
+        cache, found = model.new_cache(), []
+        cache.reserve(before + windows.shape[1])
+        for _ in through(model, cache, shared[None].to(device), CHUNK):
+            self.pace.tick()
+        for tokens in windows.to(device)[:, None]:
+            self.pace.tick()
+            ((_, hidden),) = through(model, cache.fork(), tokens[:, :-1], tokens.shape[1], before)
+            found.append(scores(model, hidden[:, -scored:], tokens[:, -scored:])[0])
+        return torch.cat(found).cpu()
 
     def obstacle(self, length: int) -> str:
         """Return why a text of `length` tokens can't be read, or nothing if it can."""
@@ -124,23 +148,27 @@ class TruncatedReader:
 
     def score_groups(self, windows: Tensor, start: int, stop: int, size: int) -> tuple[Tensor, Tensor]:
         """Return nll and hits [N, stop - start] of the targets at these places, by one pass for `size` of them."""
-        groups = (stop - start) // size
-        before, within = torch.arange(len(self.beginning) - self.trained_length, 0), torch.arange(-size, 0)
-        begin = torch.tensor(self.beginning, dtype=torch.long)
-        pieces = []
-        for passes in batches(range(windows.shape[0] * groups), self.batch_tokens // self.trained_length):
-            self.pace.tick()
-            row, end = (
-                torch.tensor(passes)[:, None] // groups,
-                (torch.tensor(passes)[:, None] % groups + 1) * size + start,
-            )
-            texts = windows[row, end - 1 + before]
-            contexts = torch.cat((begin.expand(len(passes), -1), texts), dim=1).to(device_of(self.model))
-            last = self.model.hidden(contexts, positions_of(contexts))[:, -size:]
-            pieces.append(scores(self.model, last, windows[row, end + within].to(last.device)))
-        nll, hit = (torch.cat(part).view(windows.shape[0], -1).cpu() for part in zip(*pieces, strict=True))
-        return nll, hit
+        count, ends = windows.shape[0], torch.arange(start + size, stop + 1, size)
+        rows = torch.arange(count).repeat_interleave(len(ends))
+        nll, hit = self.score_ends(windows, rows, ends.repeat(count), size)
+        return nll.view(count, -1), hit.view(count, -1)
 
+    @torch.inference_mode()
+    def score_ends(self, windows: Tensor, rows: Tensor, ends: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Return nll and hits [M, size] of the last `size` targets before `ends` [M] of `rows` [M], a pass each."""
+        before, within = torch.arange(len(self.beginning) - self.trained_length, 0), torch.arange(-size, 0)
+        begin, device = torch.tensor(self.beginning, dtype=torch.long), device_of(self.model)
+        most, found = tokens_of_a_pass(self.model, self.batch_tokens), []
+        for passes in batches(range(len(rows)), most // self.trained_length):
+            self.pace.tick()
+            row, end = rows[passes.start : passes.stop, None], ends[passes.start : passes.stop, None]
+            texts = windows[row, end - 1 + before]
+            contexts = torch.cat((begin.expand(len(passes), -1), texts), dim=1).to(device)
+            last = self.model.hidden(contexts, positions_of(contexts))[:, -size:]
+            found.append(scores(self.model, last, windows[row, end + within].to(device)))
+        return torch.cat([nll for nll, _ in found]).cpu(), torch.cat([hit for _, hit in found]).cpu()
+
+    @torch.inference_mode()
     def score_at(self, windows: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Return nll and hits [N, P], on the CPU, at the `places` [N, P], above 0, of `windows` [N, L].
 
@@ -149,12 +177,12 @@ class TruncatedReader:
         length, count = windows.shape[1], places.shape[1]
         if bool((places == torch.arange(length - count, length)).all()):
             return self.score(windows, count)
-        pairs = [
-            self.score(windows[row : row + 1, : place + 1], 1)
-            for row, some in enumerate(places.tolist())
-            for place in some
-        ]
-        nll, hit = (torch.cat(part).view(places.shape) for part in zip(*pairs, strict=True))
+        whole = WholeReader(self.model, self.batch_tokens, self.pace)
+        nll, hit = whole.score_at(windows[:, : self.trained_length], places.clamp(max=self.trained_length - 1))
+        row, column = (places >= self.trained_length).nonzero(as_tuple=True)
+        if len(row):
+            alone = self.score_ends(windows, row, places[row, column] + 1, 1)
+            nll[row, column], hit[row, column] = (part[:, 0] for part in alone)
         return nll, hit
 
     def obstacle(self, length: int) -> str:
@@ -181,6 +209,13 @@ class TruncatedReader:
 
 
 Reader = WholeReader | TruncatedReader
+
+
+def runs(windows: Tensor, most: int) -> Iterator[slice]:
+    """Yield the rows of `windows` [N, L] in runs of at most `most` tokens, or one by one."""
+    count, length = windows.shape
+    for rows in batches(range(count), most // length):
+        yield slice(rows.start, rows.stop)
 
 
 def batches(items: range, size: int) -> Iterator[range]:

@@ -1,6 +1,6 @@
 """A text is read once, then goes on token by token through the cache.
 
-Shapes: S tokens, V vocabulary, W hidden size.
+Shapes: V vocabulary, W hidden size.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,45 +19,45 @@ CHUNK = 1024
 class Continuation:
     """The tokens with which `model` goes on from a prompt; `cache` is what it remembers so far."""
 
-    def __init__(self, model: Any, prompt: Sequence[int], sampling: Sampling) -> None:
-        """Read nothing yet; `prompt` holds at least one token."""
+    def __init__(self, model: Any, prompt: Sequence[int], sampling: Sampling, room: int = 0) -> None:
+        """Read nothing yet; `prompt` holds at least one token, and room is made for `room` tokens after it at once."""
         assert prompt, "there is nothing to go on from"
         self.model, self.prompt, self.sampling = model, list(prompt), sampling
-        self.cache = model.new_cache()
+        self.cache, self.unembedding = model.new_cache(), model.unembedding
+        self.cache.reserve(len(prompt) + room)
         self.read = 0
 
     def tokens(self) -> Iterator[int]:
         """Yield one token after the other, without end, or until the model has no more positions."""
-        hidden, limit = self.prefill(), limit_of(self.model)
+        logits, limit = self.prefill(), limit_of(self.model)
         for number in count():
-            token = self.sampling.choose(next_logits(self.model, hidden), number)
+            token = self.sampling.choose(logits, number)
             yield token
             if limit is not None and self.read >= limit:
                 return
-            hidden = self.go_on([token])
+            logits = self.go_on([token])
 
     def prefill(self) -> Tensor:
-        """Return the last state [W] of the prompt, read in chunks where these change nothing."""
+        """Return the logits [V] after the prompt, read in chunks where these change nothing."""
         size = CHUNK if keeps_prefix(self.model) else len(self.prompt)
         for start in range(0, len(self.prompt), size):
-            hidden = self.go_on(self.prompt[start : start + size])
-        return hidden
+            logits = self.go_on(self.prompt[start : start + size])
+        return logits
 
     @torch.inference_mode()
     def go_on(self, tokens: list[int]) -> Tensor:
-        """Return the last state [W] after the next `tokens`."""
-        device = self.model.unembedding[0].device
+        """Return the logits [V] after the next `tokens`."""
+        device = self.unembedding[0].device
         positions = torch.arange(self.read, self.read + len(tokens), device=device)[None]
         self.read += len(tokens)
-        hidden: Tensor = self.model.hidden(torch.tensor([tokens], device=device), positions, cache=self.cache)
-        return hidden[0, -1]
+        hidden = self.model.hidden(torch.tensor([tokens], device=device), positions, cache=self.cache)
+        return next_logits(self.unembedding, hidden[0, -1])
 
 
-@torch.inference_mode()
-def next_logits(model: Any, hidden: Tensor) -> Tensor:
-    """Return the logits [V] after the state `hidden` [W] in float32."""
-    weight, bias, cap = model.unembedding
-    logits = (weight @ hidden if bias is None else torch.addmv(bias, weight, hidden)).float()
+def next_logits(unembedding: tuple[Tensor, Tensor | None, float], hidden: Tensor) -> Tensor:
+    """Return the logits [V] in float32 that `unembedding`, weight, bias and cap, makes of the state `hidden` [W]."""
+    weight, bias, cap = unembedding
+    logits = (torch.mv(weight, hidden) if bias is None else torch.addmv(bias, weight, hidden)).float()
     return cap * (logits / cap).tanh() if cap else logits
 
 

@@ -1,6 +1,9 @@
 """How queries, keys and values become outputs: the kernel is chosen here, from the views' reach and the bias.
 
 Shapes: B batch, H heads, G key-value heads, Q queries, K keys (the queries stand in its last Q columns), D head width.
+
+The whole past of unpacked rows goes to torch as it is. Whatever else has logits that are q . k and a constant is cut
+into tiles, on a CPU. The rest, biases that learn, caps, and what depends on the logits, is scored block by block.
 """
 
 from functools import reduce
@@ -9,15 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention as attend
 
+from ctxext.kernels.blocks import Source, by_blocks, in_context, one_block
+from ctxext.kernels.folded import SCALE, folded, slopes_to_fold
 from ctxext.kernels.norm import at_least_float32
-from ctxext.places import Places
-from ctxext.seams import Position, View, unmoved
-
-BLOCK = 256
-"""Queries scored at once: no mask or bias is ever larger than BLOCK x K."""
-
-Source = tuple[View, Tensor, Tensor, Tensor]
-"""A view with queries [B, H, Q, D] and keys [B, G, K, D] as it turns them, and the values [B, G, K, D] behind these."""
+from ctxext.kernels.tiled import tiled
+from ctxext.kernels.tiles import BLOCK, pair_mask, seen, tiles_of
+from ctxext.places import Places, unmoved
+from ctxext.seams import Position, View
 
 
 def gather(
@@ -39,25 +40,79 @@ def gather(
         q = (at_least_float32(q) * scale[..., None]).to(q.dtype)  # rounded once: in bfloat16 most scales are alike
     num_keys = k.shape[2]
     views = tuple(view for view in views if view.reach.beyond < num_keys)
-    if sees_all(views, queries) and q.shape[2] in (1, num_keys) and not is_biased(position):
-        q, k = position.rotate(q, queries), position.rotate_keys(k, keys)
-        return attend(q, k, v, is_causal=q.shape[2] > 1, enable_gqa=q.shape[1] != k.shape[1])
-    return gather_from([turned(view, q, k, v, queries, keys, position) for view in views], queries, keys, position)
+    sources = sources_of(views, q, k, v, queries, keys, position)
+    is_bare = not any(view.cap or view.weigh for view in views)
+    slopes = slopes_to_fold(position, q) if is_bare else None
+    if slopes is None:
+        return gather_from(sources, queries, keys, position)
+    sources = [straight(source, queries, keys, slopes) for source in sources]
+    return by_kernel(sources, queries, keys, Position(), SCALE)[..., : v.shape[-1]]
+
+
+def straight(source: Source, queries: Places, keys: Places, slopes: Tensor) -> Source:
+    """Return `source` with the bias of `slopes` [H] folded into its heads."""
+    view, q, k, v = source
+    return view, *folded(q, k, v, queries.turned(view.turn_queries), keys.turned(view.turn_keys), slopes)
+
+
+def sources_of(
+    views: tuple[View, ...], q: Tensor, k: Tensor, v: Tensor, queries: Places, keys: Places, position: Position
+) -> list[Source]:
+    """Return each of `views` with its heads; views that turn alike share them."""
+    known: dict[object, Source] = {}
+    for view in views:
+        turns = view.turn_queries, view.turn_keys
+        if turns not in known:
+            known[turns] = turned(view, q, k, v, queries, keys, position)
+    return [(view, *known[view.turn_queries, view.turn_keys][1:]) for view in views]
 
 
 def turned(view: View, q: Tensor, k: Tensor, v: Tensor, queries: Places, keys: Places, position: Position) -> Source:
     """Return `view` with queries and keys turned to where it scores them."""
-    turned_q = position.rotate(q, queries.at(view.turn_queries(queries)))
-    return view, turned_q, position.rotate_keys(k, keys.at(view.turn_keys(keys))), v
+    turned_q = position.rotate(q, queries.turned(view.turn_queries))
+    return view, turned_q, position.rotate_keys(k, keys.turned(view.turn_keys)), v
 
 
 def gather_from(sources: list[Source], queries: Places, keys: Places, position: Position) -> Tensor:
     """Return the outputs [B, H, Q, D] of one softmax over all pairs of the views of `sources`."""
-    count = queries.columns.shape[0]
-    starts = range(0, count, BLOCK)
-    score = in_context if is_contextual(position) else one_block
-    blocks = [score(sources, queries, keys, position, start, min(start + BLOCK, count)) for start in starts]
-    return torch.cat(blocks, dim=2)
+    return by_kernel(sources, queries, keys, position, sources[0][1].shape[-1] ** -0.5)
+
+
+def by_kernel(sources: list[Source], queries: Places, keys: Places, position: Position, scale: float) -> Tensor:
+    """Return what `gather_from` returns, where `scale` times the products of heads are the logits."""
+    views, (_, q, k, v) = tuple(view for view, *_ in sources), sources[0]
+    if sees_all(views, queries) and q.shape[2] in (1, k.shape[2]) and not is_biased(position):
+        return attend(q, k, v, is_causal=q.shape[2] > 1, scale=scale, enable_gqa=q.shape[1] != k.shape[1])
+    outputs: Tensor = in_parts(sources, queries, keys, position, scale)
+    return outputs
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def in_parts(sources: list[Source], queries: Places, keys: Places, position: Position, scale: float) -> Tensor:
+    """Return what `by_kernel` returns, by tiles or else by blocks, whose scale is that of the width."""
+    if sources[0][1].is_cuda and queries.columns.shape[0] >= BLOCK:
+        from ctxext.kernels.flex import flexed  # what compiles takes a second to import
+
+        found = flexed(sources, queries, keys, position, scale)
+        if found is not None:
+            return found
+    if is_contextual(position):
+        return by_blocks(in_context, sources, queries, keys, position)
+    if not all(fits_tiles(view, q, queries, keys, position) for view, q, _, _ in sources):
+        return by_blocks(one_block, sources, queries, keys, position)
+    plan = [tiles_of(view, queries, keys, position, q) for view, q, _, _ in sources]
+    return tiled([(q, k, v) for _, q, k, v in sources], plan, scale)
+
+
+def fits_tiles(view: View, q: Tensor, queries: Places, keys: Places, position: Position) -> bool:
+    """Return whether the logits of `view` are products of `q` [B, H, Q, D] and keys, and a constant at most."""
+    if view.cap or q.device.type != "cpu":
+        return False
+    if view.weigh is None and not is_biased(position):
+        return True
+    # In bfloat16 torch would round the bias, which is wrong from distance 256 on.
+    first = queries.part(0, 1), keys.part(0, 1)
+    return q.dtype == torch.float32 and not pair_mask(view, *first, position, q.shape[1]).requires_grad
 
 
 def is_plain_causal(views: tuple[View, ...], queries: Places, num_keys: int) -> bool:
@@ -73,7 +128,7 @@ def sees_all(views: tuple[View, ...], queries: Places) -> bool:
     if len(views) != 1 or queries.documents is not None:
         return False
     view, reach = views[0], views[0].reach
-    whole = reach.tag == "causal" or (reach.tag == "band" and reach.size >= queries.size)
+    whole = reach.tag == "causal" or (reach.tag in ("band", "chunk") and reach.size >= queries.size)
     unturned = view.turn_queries is unmoved and view.turn_keys is unmoved
     return whole and reach.is_whole and reach.beyond == 0 and unturned and view.weigh is None and not view.cap
 
@@ -88,98 +143,6 @@ def is_contextual(position: Position) -> bool:
     return type(position).contextual_bias is not Position.contextual_bias
 
 
-def one_block(
-    sources: list[Source], queries: Places, keys: Places, position: Position, start: int, stop: int
-) -> Tensor:
-    """Return the outputs [B, H, stop - start, D] of the queries from `start` up to `stop` over what they reach."""
-    offset = keys.columns.shape[0] - queries.columns.shape[0]
-    here = queries.part(start, stop)
-    reached = []
-    for view, q, k, v in sources:
-        first, last = columns(view, offset + start, offset + stop, has_documents=queries.documents is not None)
-        if first < last:
-            there = keys.part(first, last)
-            reached.append((view, q[:, :, start:stop], k[:, :, first:last], v[:, :, first:last], there))
-    view, q, k, values, there = reached[0]
-    # In bfloat16 torch would round the bias, which is wrong from distance 256 on.
-    is_exact = q.dtype == torch.float32 or not (is_biased(position) or view.weigh)
-    if len(reached) == 1 and is_exact and not view.cap:
-        mask = pair_mask(view, here, there, position, q.shape[1])
-        return attend(q, k, values, attn_mask=mask, enable_gqa=q.shape[1] != k.shape[1])
-    scores = [view_scores(view, q, k, here, there, position) for view, q, k, _, there in reached]
-    weights = torch.cat(scores, dim=-1).softmax(dim=-1).to(v.dtype)
-    return weights @ spread(torch.cat([values for *_, values, _ in reached], dim=2), weights.shape[1])
-
-
-def in_context(
-    sources: list[Source], queries: Places, keys: Places, position: Position, start: int, stop: int
-) -> Tensor:
-    """Return what `one_block` returns, where `position` adds what depends on the logits of all views, in their order.
-
-    So these are laid into one row by column; no pair is in two views.
-    """
-    here, first = queries.part(start, stop), sources[0][1][:, :, start:stop]
-    logits, sight = torch.zeros((), device=first.device), torch.zeros((), dtype=torch.bool, device=first.device)
-    visible = [seen(view, here, keys) for view, *_ in sources]
-    for shown, (view, q, k, _) in zip(visible, sources, strict=True):
-        logits = torch.where(shown, view_scores(view, q[:, :, start:stop], k, here, keys, position), logits)
-        sight = sight | shown
-    added = position.contextual_bias(first, logits, sight)
-    assert added is not None
-    weights = (logits + added).masked_fill(~sight, float("-inf")).softmax(dim=-1)
-    gathered = [
-        (weights * shown).to(v.dtype) @ spread(v, first.shape[1])
-        for shown, (*_, v) in zip(visible, sources, strict=True)
-    ]
-    return torch.stack(gathered).sum(dim=0)
-
-
-def pair_mask(view: View, queries: Places, keys: Places, position: Position, num_heads: int) -> Tensor:
-    """Return bool [1 or B, 1 or H, Q, K], or float32 of this shape where anything is added to the logits."""
-    visible = seen(view, queries, keys)
-    added = [
-        position.bias(queries.at(view.turn_queries(queries)), keys.at(view.turn_keys(keys)), num_heads),
-        None if view.weigh is None else view.weigh(queries, keys),
-    ]
-    biases = [bias for bias in added if bias is not None]
-    if not biases:
-        return visible
-    return reduce(torch.add, biases).masked_fill(~visible, float("-inf"))
-
-
-def view_scores(view: View, q: Tensor, k: Tensor, queries: Places, keys: Places, position: Position) -> Tensor:
-    """Return the logits [B, H, Q, K] of `view` in float32, with what it doesn't see at minus infinity."""
-    scores: Tensor = (q @ spread(k, q.shape[1]).transpose(-1, -2)).float() * q.shape[-1] ** -0.5
-    if view.cap:
-        scores = (scores / view.cap).tanh() * view.cap
-    mask = pair_mask(view, queries, keys, position, q.shape[1])
-    return scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
-
-
-def spread(heads: Tensor, num_heads: int) -> Tensor:
-    """Return the key-value `heads` [B, G, K, D] repeated for the heads that share them [B, H, K, D]."""
-    return heads.repeat_interleave(num_heads // heads.shape[1], dim=1)
-
-
-def seen(view: View, queries: Places, keys: Places) -> Tensor:
-    """Return bool [1 or B, 1 or H, Q, K]: the pair is one of `view` and of one document."""
-    visible = view.visible(queries, keys)
-    if queries.documents is None or keys.documents is None:
-        return visible
-    together: Tensor = visible & (queries.documents[:, None, :, None] == keys.documents[:, None, None, :])
-    return together
-
-
-def columns(view: View, start: int, stop: int, *, has_documents: bool) -> tuple[int, int]:
-    """Return the first column and the last (exclusive) that queries at columns `start` up to `stop` reach in `view`."""
-    last = max(stop - view.reach.beyond, 0)
-    if view.reach.tag == "band":
-        return max(start - view.reach.size + 1, 0), last
-    if view.reach.tag == "head" and not has_documents:  # each document of a packed row has a head of its own
-        return 0, min(view.reach.size, last)
-    return 0, last
-
-
 def visible_keys(queries: Places, keys: Places, views: tuple[View, ...]) -> Tensor:
     """Return how many keys each query sees over all `views`, int64 [1 or B, 1 or H, Q]."""
     return reduce(torch.add, (keys_of(view, queries, keys) for view in views))
@@ -191,6 +154,11 @@ def keys_of(view: View, queries: Places, keys: Places) -> Tensor:
     if reach.is_full:
         apart = queries.documents is not None and keys.documents is not None
         past = queries.ordinals[:, None] + 1 if apart else queries.columns[None, None] + 1
-        return past.clamp(max=reach.size) if reach.tag == "band" else past
+        if reach.tag == "chunk":
+            past = (past - 1) % reach.size + 1
+        elif reach.tag == "band":
+            past = past.clamp(max=reach.size)
+        farther = (past - reach.beyond).clamp(min=0)
+        return farther.clamp(max=reach.size) if reach.tag == "head" else farther
     starts = range(0, queries.columns.shape[0], BLOCK)
     return torch.cat([seen(view, queries.part(i, i + BLOCK), keys).sum(dim=-1) for i in starts], dim=2)

@@ -48,6 +48,28 @@ def gather(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, documents: Tensor
     return torch.cat(outputs, dim=2)
 
 
+def nothing(k: Tensor, v: Tensor) -> Tensor:
+    """Return the sums [B, H, D, E] before the first of `k` [B, H, K, D] and `v` [B, H, K, E]."""
+    return k.new_zeros(*k.shape[:2], k.shape[-1], v.shape[-1])
+
+
+def carried(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the outputs [B, H, Q, E] for tokens of documents that go on, and the `sums` [B, H, D, E] after them.
+
+    `sums` are those before `q` and `k` [B, H, Q, D] and `v` [B, H, Q, E], at first 0.
+    """
+    if q.shape[2] == 1:
+        sums = sums * log_decay.exp()[:, None, None] + k.transpose(-1, -2) @ v
+        return q @ sums, sums
+    one = torch.zeros(1, 1, dtype=torch.int64, device=q.device)
+    state, outputs = State(sums, one), []
+    for here, keys, values in zip(*(torch.split(part, CHUNK, dim=2) for part in (q, k, v)), strict=True):
+        there = one.expand(1, here.shape[2])
+        outputs.append(scored(here, keys, values, log_decay, there) + read(state, here, log_decay, there))
+        state = extended(state, keys, values, log_decay, there)
+    return torch.cat(outputs, dim=2), state.sums
+
+
 def scored(q: Tensor, k: Tensor, v: Tensor, log_decay: Tensor, documents: Tensor) -> Tensor:
     """Return the outputs [B, H, Q, E] over the keys `k` alone, by all Q x K products."""
     columns = torch.arange(k.shape[2], device=k.device)

@@ -1,8 +1,9 @@
 """The loss fused with the unembedding: full logits [N, V] are never made.
 
-Shapes: N rows (tokens), W model width, V vocabulary.
+Shapes: N rows (tokens), C those of a chunk, W model width, V vocabulary.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -12,7 +13,16 @@ from torch.autograd.function import once_differentiable
 from ctxext.kernels.norm import at_least_float32
 
 CHUNK = 1024
-"""Rows whose logits are held at once."""
+"""Rows whose logits are held at once, at most."""
+FEWEST = 128
+"""Rows whose logits are held at once however large the vocabulary: products of fewer are slow."""
+BUFFER = 48 * 2**20
+"""Bytes that the logits of more rows than that take at most, in float32."""
+
+
+def chunk_rows(vocabulary: int) -> int:
+    """Return how many rows' logits are held at once where each has `vocabulary` of them."""
+    return min(CHUNK, max(FEWEST, BUFFER // (4 * vocabulary)))
 
 
 class Unembedding(NamedTuple):
@@ -36,47 +46,121 @@ class Unembedding(NamedTuple):
 def fused_loss(hidden: Tensor, unembedding: Unembedding, targets: Tensor, weights: Tensor) -> Tensor:
     """Return the mean over counted rows of -log P(target), differentiable in `hidden` and the `unembedding`.
 
-    `hidden` [N, W], `targets` [N] ids, `weights` [N]: how much a row counts, not all 0. The gradient at the logits is
-    (P - onehot(target)) x weight / sum of weights, made in the forward pass.
+    `hidden` [N, W], `targets` [N] ids, `weights` [N]: how much a row counts, not all 0. A row of weight 0 is not
+    looked at. The gradient at the logits is (P - onehot(target)) x weight / sum of weights, made in the forward pass.
     """
-    loss: Tensor = FusedLoss.apply(hidden, *unembedding, targets, weights)  # type: ignore[no-untyped-call]
-    return loss
+    if torch.is_grad_enabled():
+        loss: Tensor = FusedLoss.apply(hidden, *unembedding, targets, weights)  # type: ignore[no-untyped-call]
+        return loss
+    counted = weights.nonzero()[:, 0]
+    nll, _ = token_scores(hidden[counted], unembedding, targets[counted])
+    return nll @ shares(weights, nll.dtype)[counted]
+
+
+def shares(weights: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the part of each of `weights` [N] in their sum, in `dtype`."""
+    return weights.to(dtype) / weights.to(dtype).sum()
+
+
+class Chunk(NamedTuple):
+    """Some rows: their `places` [C] among all, their `states` [C, W] and `logits` [C, V], to be overwritten."""
+
+    places: Tensor
+    states: Tensor
+    logits: Tensor
+
+    def surprise(self, targets: Tensor, highest: Tensor) -> tuple[Tensor, Tensor]:
+        """Return -log P of `targets` [C, 1] as [C], and the sums [C, 1] of the exponentials, which the logits become.
+
+        `highest` [C, 1] are the largest logits.
+        """
+        self.logits.sub_(highest)
+        at_target = self.logits.gather(1, targets)
+        total = self.logits.exp_().sum(dim=-1, keepdim=True)
+        return (total.log() - at_target)[:, 0], total
+
+
+class Chunks:
+    """The logits of `hidden` [N, W], a chunk of rows at a time, all in the same memory: `exact`, in float32 or wider.
+
+    `table` [V, W] is the weight in the type of `hidden`, and `products` [C, V] are of that type: the same memory as
+    `exact`, unless the type is a shorter one.
+    """
+
+    def __init__(self, hidden: Tensor, unembedding: Unembedding) -> None:
+        self.hidden, self.bias, self.cap = hidden, unembedding.bias, unembedding.cap
+        self.table = unembedding.weight.to(hidden.dtype)
+        vocabulary = self.table.shape[0]
+        self.products = hidden.new_empty(min(hidden.shape[0], chunk_rows(vocabulary)), vocabulary)
+        exact = torch.promote_types(hidden.dtype, torch.float32)
+        self.exact = self.products if exact == hidden.dtype else torch.empty_like(self.products, dtype=exact)
+
+    def of(self, counted: Tensor) -> Iterator[Chunk]:
+        """Yield the chunks of the rows `counted`; each takes the place of the one before."""
+        for places in counted.split(chunk_rows(self.table.shape[0])):
+            states = self.hidden[places]
+            logits = self.exact[: len(places)]
+            product = torch.mm(states, self.table.T, out=self.products[: len(places)])
+            if product.dtype != logits.dtype:
+                logits.copy_(product)
+            if self.bias is not None:
+                logits += self.bias
+            if self.cap:
+                logits.div_(self.cap).tanh_().mul_(self.cap)
+            yield Chunk(places, states, logits)
+
+
+class Gradients:
+    """The gradients at the states, the weight and the bias that are `wanted`, a chunk's added at a time."""
+
+    def __init__(self, chunks: Chunks, weight: Tensor, wanted: Sequence[bool]) -> None:
+        self.chunks = chunks
+        self.hidden = torch.zeros_like(chunks.hidden) if wanted[0] else None
+        self.weight = torch.zeros_like(weight) if wanted[1] else None
+        self.bias = torch.zeros_like(chunks.bias) if chunks.bias is not None and wanted[2] else None
+        is_cast = wanted[1] and weight.dtype != chunks.table.dtype
+        self.product = torch.empty_like(chunks.table) if is_cast else None
+
+    def add(self, chunk: Chunk) -> None:
+        """Add what `chunk`, whose logits have become their gradient, gives."""
+        gradient, table = self.chunks.products[: len(chunk.places)], self.chunks.table
+        if gradient.dtype != chunk.logits.dtype:
+            gradient.copy_(chunk.logits)
+        if self.hidden is not None:
+            self.hidden.index_copy_(0, chunk.places, gradient @ table)
+        if self.product is not None and self.weight is not None:
+            self.weight += torch.mm(gradient.T, chunk.states, out=self.product)
+        elif self.weight is not None:
+            self.weight.addmm_(gradient.T, chunk.states)
+        if self.bias is not None:
+            self.bias += chunk.logits.sum(dim=0)
 
 
 class FusedLoss(torch.autograd.Function):
-    """Three products a chunk (logits, two gradients), two where the weight is frozen; nothing is computed twice."""
+    """Three products a chunk (logits, two gradients), fewer where one isn't wanted; none is made twice."""
 
     @staticmethod
     def forward(
         ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, cap: float, targets: Tensor, weights: Tensor
     ) -> Tensor:
-        unembedding = Unembedding(weight, bias, cap)
-        exact = torch.promote_types(hidden.dtype, torch.float32)
-        share = weights.to(exact) / weights.to(exact).sum()
-        grad_hidden = torch.empty_like(hidden)
-        grad_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None  # a frozen one needs none
-        grad_bias = None if bias is None else torch.zeros_like(bias)
-        loss = torch.zeros((), dtype=exact, device=hidden.device)
-        for start in range(0, hidden.shape[0], CHUNK):
-            rows = slice(start, start + CHUNK)
-            logits, picked = unembedding.logits(hidden[rows]), targets[rows, None]
-            slope = 1 - (logits / cap).square() if cap else None  # of the hyperbolic tangent
-            logits -= logits.amax(dim=-1, keepdim=True)
-            at_target = logits.gather(1, picked)[:, 0]
-            total = logits.exp_().sum(dim=-1)
-            loss += ((total.log() - at_target) * share[rows]).sum()
+        chunks = Chunks(hidden, Unembedding(weight, bias, cap))
+        gradients = Gradients(chunks, weight, ctx.needs_input_grad)
+        slopes = torch.empty_like(chunks.exact) if cap else None  # of the hyperbolic tangent
+        share = shares(weights, chunks.exact.dtype)
+        loss = torch.zeros((), dtype=share.dtype, device=share.device)
+        for chunk in chunks.of(weights.nonzero()[:, 0]):
+            logits, own, picked = chunk.logits, share[chunk.places], targets[chunk.places, None]
+            if slopes is not None:
+                torch.square(logits, out=slopes[: len(logits)]).mul_(-1 / cap**2).add_(1)
+            nll, total = chunk.surprise(picked, logits.amax(dim=-1, keepdim=True))
+            loss += nll @ own
             # In place, the exponentials become (P - onehot) x share.
-            logits *= (share[rows] / total)[:, None]
-            logits.scatter_add_(1, picked, -share[rows, None])
-            if slope is not None:
-                logits *= slope
-            gradient = logits.to(hidden.dtype)
-            torch.mm(gradient, weight.to(hidden.dtype), out=grad_hidden[rows])
-            if grad_weight is not None:
-                grad_weight += gradient.T @ hidden[rows]
-            if grad_bias is not None:
-                grad_bias += logits.sum(dim=0)
-        ctx.save_for_backward(grad_hidden, grad_weight, grad_bias)
+            logits *= own[:, None] / total
+            logits.scatter_add_(1, picked, -own[:, None])
+            if slopes is not None:
+                logits *= slopes[: len(logits)]
+            gradients.add(chunk)
+        ctx.save_for_backward(gradients.hidden, gradients.weight, gradients.bias)
         return loss
 
     @staticmethod
@@ -87,15 +171,16 @@ class FusedLoss(torch.autograd.Function):
 
 @torch.no_grad()
 def token_scores(hidden: Tensor, unembedding: Unembedding, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return -log P(target) in nats [N], float32, and whether the target is likeliest (of equals, the lowest id)."""
-    nll, hit = [], []
-    for start in range(0, hidden.shape[0], CHUNK):
-        rows = slice(start, start + CHUNK)
-        logits = unembedding.logits(hidden[rows])
-        at_target = logits.gather(1, targets[rows, None])[:, 0]
-        nll.append(logits.logsumexp(dim=-1) - at_target)
-        # Of equal maxima, torch promises no order: count the lower ids that reach the target's logit.
-        ids = torch.arange(logits.shape[1], device=logits.device)
-        reached = (logits > at_target[:, None]) | ((logits == at_target[:, None]) & (ids[None] < targets[rows, None]))
-        hit.append(~reached.any(dim=-1))
-    return torch.cat(nll), torch.cat(hit)
+    """Return -log P(target) in nats [N], in float32 or wider, and whether the target is likeliest [N].
+
+    Of equals, the lowest id is.
+    """
+    chunks, every = Chunks(hidden, unembedding), torch.arange(len(targets), device=targets.device)
+    nll = hidden.new_empty(len(targets), dtype=chunks.exact.dtype)
+    hit = torch.empty_like(targets, dtype=torch.bool)
+    for chunk in chunks.of(every):
+        picked = targets[chunk.places, None]
+        best = chunk.logits.argmax(dim=-1, keepdim=True)  # of equals, the first
+        hit[chunk.places] = (best == picked)[:, 0]
+        nll[chunk.places] = chunk.surprise(picked, chunk.logits.gather(1, best))[0]
+    return nll, hit

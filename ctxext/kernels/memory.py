@@ -51,11 +51,15 @@ def recall(q: Tensor, k: Tensor, v: Tensor, lie: Segments, size: int) -> Tensor:
         if number >= first:
             recalled.append(looked_up(asking[:, :, number], memory, total))
         if number + 1 < lie.rows:
-            keys = written[:, :, number]
-            memory = memory + keys.transpose(-1, -2) @ (values[:, :, number] - looked_up(keys, memory, total))
-            total = total + keys.sum(dim=2)[..., None]
+            memory, total = learned(memory, total, written[:, :, number], values[:, :, number])
     flat = torch.cat(recalled, dim=2)
     return flat.gather(2, (here - first * size)[:, None, :, None].expand(batch, heads, num_queries, v.shape[-1]))
+
+
+def learned(memory: Tensor, total: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Return `memory` [B, H, D, D] and `total` [B, H, D, 1] after the segment of `k` and `v` [B, H, N, D]."""
+    memory = memory + k.transpose(-1, -2) @ (v - looked_up(k, memory, total))
+    return memory, total + k.sum(dim=2)[..., None]
 
 
 def looked_up(asking: Tensor, memory: Tensor, total: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class Chunked(Mask):
         require(self.chunk >= 1, f"mask.chunk must be at least 1 token, got {self.chunk}")
 
     def views(self) -> tuple[View, ...]:
-        return (View(self.visible, Reach("band", self.chunk, is_whole=True)),)
+        return (View(self.visible, Reach("chunk", self.chunk, is_whole=True, is_full=True)),)
 
     def visible(self, queries: Places, keys: Places) -> Tensor:
         """Return bool [B, 1, Q, K]: the key is in the query's chunk, and not after it."""

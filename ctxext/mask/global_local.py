@@ -43,7 +43,7 @@ class GlobalLocal(Mask):
         require(self.seed >= 0, f"mask.seed must be at least 0, got {self.seed}")
 
     def views(self) -> tuple[View, ...]:
-        first = View(self.is_global, Reach("head", self.global_tokens, beyond=self.window))
+        first = View(self.is_global, Reach("head", self.global_tokens, beyond=self.window, is_full=True))
         drawn = View(self.is_drawn, Reach("causal", beyond=self.window))
         return (*SlidingWindow(self.window).views(), first, *([drawn] if self.random_blocks else []))
 

@@ -32,7 +32,7 @@ class LambdaMask(Mask):
         require(self.global_tokens >= 1, f"mask.global_tokens must be at least 1 token, got {self.global_tokens}")
 
     def views(self) -> tuple[View, ...]:
-        reach = Reach("head", self.global_tokens, beyond=self.window)
+        reach = Reach("head", self.global_tokens, beyond=self.window, is_full=True)
         far = View(self.visible, reach, turn_queries=self.ceiling, turn_keys=self.ground)
         return (*SlidingWindow(self.window).views(), far)
 

@@ -26,4 +26,4 @@ def receptive_field(mask: Mask, layers: int) -> int:
 def band(mask: Mask) -> int:
     """Return how many of the last tokens `mask` shows, its first tokens not counted."""
     reaches = [view.reach for view in mask.views() if view.reach.tag != "head"]
-    return max(reach.size if reach.tag == "band" else UNLIMITED for reach in reaches)
+    return max(reach.size if reach.tag in ("band", "chunk") else UNLIMITED for reach in reaches)

@@ -36,7 +36,7 @@ class Sinks(Mask):
             *recent,
             View(
                 self.visible,
-                Reach("head", self.sinks, beyond=self.window),
+                Reach("head", self.sinks, beyond=self.window, is_full=True),
                 turn_queries=self.slot,
                 turn_keys=self.ordinals,
             ),

@@ -4,9 +4,11 @@ Shapes: B batch, H heads, S tokens, D head width; a frequency vector has D / 2 n
 """
 
 import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def frequencies(theta: float, width: int) -> Tensor:
@@ -40,15 +42,56 @@ def yarn_factors(theta: float, factor: float, width: int, length: int, fast: flo
     return tuple(1 / (share / factor + 1 - share) for share in ramp(fast, slow, theta, width, length).tolist())
 
 
-def turn(heads: Tensor, positions: Tensor, frequencies: Tensor, amplitude: float) -> Tensor:
-    """Return `heads` [B, H, S, D], pair (i, i + D/2) turned by `positions` x `frequencies` and x `amplitude`.
+class Waves(NamedTuple):
+    """By what pairs are turned: `cosine` and `sine` [B, 1, S, D / 2] of their angles, times an amplitude."""
+
+    cosine: Tensor
+    sine: Tensor
+
+
+def waves(positions: Tensor, frequencies: Tensor, amplitude: float, dtype: torch.dtype) -> Waves:
+    """Return the waves of `positions` x `frequencies`, times `amplitude`, as `dtype`.
 
     `positions` are [B, S], or [B, S, D / 2] where pairs stand at different ones.
     Angles are float32 whatever the heads are: in bfloat16 the phase is wrong by up to pi at position 4096.
     """
-    with torch.autocast(heads.device.type, enabled=False):
+    with torch.autocast(positions.device.type, enabled=False):
         by_pair = positions if positions.dim() == 3 else positions[..., None]
         angles = (by_pair.float() * frequencies)[:, None]
-        cosine, sine = (angles.cos() * amplitude).to(heads.dtype), (angles.sin() * amplitude).to(heads.dtype)
-    first, second = heads.chunk(2, dim=-1)
-    return torch.cat((first * cosine - second * sine, second * cosine + first * sine), dim=-1)
+        return Waves((angles.cos() * amplitude).to(dtype), (angles.sin() * amplitude).to(dtype))
+
+
+def turn(heads: Tensor, by: Waves) -> Tensor:
+    """Return `heads` [B, H, S, D], pair (i, i + D/2) turned and stretched `by` waves."""
+    if torch.compiler.is_compiling():  # which writes one loop of it
+        first, second = heads.chunk(2, dim=-1)
+        return torch.cat((first * by.cosine - second * by.sine, second * by.cosine + first * by.sine), dim=-1)
+    if heads.requires_grad and torch.is_grad_enabled():
+        differentiable: Tensor = Turn.apply(heads, *by)  # type: ignore[no-untyped-call]
+        return differentiable
+    return turned(heads, *by)
+
+
+def turned(heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Return what `turn` returns, written once, without a gradient."""
+    half = heads.shape[-1] // 2
+    first, second = heads[..., :half], heads[..., half:]
+    into = torch.empty_like(heads)
+    torch.mul(first, cosine, out=into[..., :half]).addcmul_(second, sine, value=-1)
+    torch.mul(second, cosine, out=into[..., half:]).addcmul_(first, sine)
+    return into
+
+
+class Turn(torch.autograd.Function):
+    """The gradient is turned back: nothing of the heads is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, heads: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        ctx.save_for_backward(cosine, sine)
+        return turned(heads, cosine, sine)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cosine, sine = ctx.saved_tensors
+        return turned(gradient, cosine, -sine), None, None

@@ -5,45 +5,28 @@ Shapes: B batch, G key-value heads, S tokens, K tokens kept, D head width, W hid
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from copy import copy
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from ctxext.kernels.gather import is_biased
-from ctxext.places import Places
-from ctxext.seams import Attention, Mask, Position, View, unmoved
-
-ROOM = 64
-"""For how many tokens more there is room, at least, where room is made."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """What any later query can look at: the first `head` tokens, and the last `band` up to its own."""
-
-    head: int
-    band: int
-
-    @property
-    def before(self) -> int:
-        """How many tokens before a query it can look at."""
-        return self.head + self.band - 1
-
-
-WHOLE = Span(0, sys.maxsize)
+from ctxext.model.strip import NOTHING, WHOLE, Span, Strip
+from ctxext.places import Places, unmoved
+from ctxext.seams import Attention, Mask, Position, State, View
 
 
 def span_of(views: Sequence[View]) -> Span:
     """Return the least span that holds what `views` reach; the kernel, which cuts by columns, needs `beyond` in it."""
+    if not views:
+        return NOTHING
     reaches = [view.reach for view in views]
     if any(reach.tag == "causal" for reach in reaches):
         return WHOLE
     heads = [reach.size for reach in reaches if reach.tag == "head"]
-    bands = [reach.size for reach in reaches if reach.tag == "band"]
+    bands = [reach.size for reach in reaches if reach.tag in ("band", "chunk")]
     return Span(max(heads, default=0), max([1, *bands, *(reach.beyond for reach in reaches)]))
 
 
@@ -61,83 +44,111 @@ class KeysTurned(Position):
 
 
 class Plan(NamedTuple):
-    """How a layer is cached: what of the tokens, and whether keys are turned before they are."""
+    """How a layer is cached: what of the tokens, whether keys are turned before they are, and whether a state is."""
 
     span: Span = WHOLE
     is_turned: bool = False
+    is_carried: bool = False
 
 
 def plan_of(position: Position, mask: Mask, attention: Attention) -> Plan:
     """Return how the layer with these members is cached, so that nothing of what it gathers changes."""
-    views = attention.scored(mask)
+    stays = position.turns_for_good()
+    carried = attention.carried(mask) if stays or not turns(position) else None
+    views = attention.scored(mask) if carried is None else carried
     if views is None:
         return Plan()
-    in_place = all(view.turn_keys is unmoved for view in views)
-    return Plan(span_of(views), in_place and position.turns_for_good() and not is_biased(position))
+    in_place = len(views) > 0 and all(view.turn_keys is unmoved for view in views)
+    return Plan(span_of(views), in_place and stays and not is_biased(position), carried is not None)
 
 
-class Strip:
-    """A tensor with tokens along the dimension `dim`, written in place; what lies outside the `span` is dropped.
+def turns(position: Position) -> bool:
+    """Return whether `position` turns keys at all."""
+    hooks = ("rotate", "rotate_keys")
+    return any(getattr(type(position), hook) is not getattr(Position, hook) for hook in hooks)
 
-    The first `head` tokens stay at the front, the last ones follow them without a gap.
+
+class LayerCache:
+    """What a layer keeps of the tokens so far, as its `plan` says; `keys` are their places.
+
+    The `state` is never written to, but replaced.
     """
 
-    def __init__(self, span: Span, dim: int) -> None:
-        self.span, self.dim, self.used = span, dim, 0
-        self.buffer = torch.empty(0)
+    def __init__(self, plan: Plan, reserved: int) -> None:
+        self.plan, self.reserved = plan, reserved
+        self.strips: list[Strip] = []
+        self.state: State = ()
+        self.keys: Places
 
-    def append(self, new: Tensor) -> Tensor:
-        """Return all that is kept, with `new` at the end; it takes no gradient."""
-        count = new.shape[self.dim]
-        if self.used + count > self.capacity:
-            self.make_room(new.detach(), count)
-        with torch.no_grad():
-            self.buffer.narrow(self.dim, self.used, count).copy_(new)
-        self.used += count
-        return self.kept
+    def extend(self, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Return all that is kept [B, *, K, *] with the `new` tensors [B, *, S, *] at the end."""
+        if self.plan.span == NOTHING:
+            return new
+        if not self.strips:
+            self.strips = [Strip(self.plan.span, 2) for _ in new]
+            self.reserve(self.reserved)
+        return tuple([strip.append(part) for strip, part in zip(self.strips, new, strict=True)])
+
+    def reserve(self, size: int) -> None:
+        """Make room for `size` tokens in all as soon as room is made."""
+        self.reserved = size
+        for strip in self.strips:
+            strip.reserved = size
+
+    def repeat(self, count: int) -> LayerCache:
+        """Return a cache in which each row stands `count` times."""
+        repeated = LayerCache(self.plan, self.reserved)
+        repeated.strips = [strip.repeat(count) for strip in self.strips]
+        repeated.state = tuple(part.repeat_interleave(count, dim=0) for part in self.state)
+        return repeated
+
+    def fork(self) -> LayerCache:
+        """Return a cache that goes on from here in the room of this one."""
+        other = copy(self)
+        other.strips = [copy(strip) for strip in self.strips]
+        return other
 
     @property
-    def capacity(self) -> int:
-        """For how many tokens there is room."""
-        return self.buffer.shape[self.dim] if self.buffer.dim() > self.dim else 0
+    def nbytes(self) -> int:
+        """How many bytes it takes."""
+        return sum(strip.buffer.nbytes for strip in self.strips) + self.state_bytes
 
     @property
-    def kept(self) -> Tensor:
-        """The tokens that are there."""
-        return self.buffer.narrow(self.dim, 0, self.used)
+    def state_bytes(self) -> int:
+        """How many bytes the state takes."""
+        return sum(part.nbytes for part in self.state)
 
-    def make_room(self, new: Tensor, count: int) -> None:
-        """Move what has to be kept to a buffer with room for `count` tokens more, of the shape of `new` but for `dim`.
 
-        It is twice as long as the last, but never longer than the span needs.
-        """
-        most = self.span.before + max(count, ROOM)
-        pieces = self.pieces(most - count) if self.used else []
-        used = sum(piece.shape[self.dim] for piece in pieces)
-        shape = list(new.shape)
-        shape[self.dim] = min(max(used + count + ROOM, 2 * self.capacity), max(most, used + count))
-        # A tensor made in inference mode could never be written to outside of it.
-        with torch.inference_mode(False), torch.no_grad():
-            self.buffer = torch.empty(shape, dtype=new.dtype, device=new.device)
-            self.used = 0
-            for piece in pieces:
-                size = piece.shape[self.dim]
-                self.buffer.narrow(self.dim, self.used, size).copy_(piece)
-                self.used += size
+class KeptPlaces:
+    """The places of the tokens that a span keeps."""
 
-    def pieces(self, most: int) -> list[Tensor]:
-        """Return what has to be kept: all if it is at most `most` tokens, else the head and the band before a query."""
-        if self.used <= most:
-            return [self.kept]
-        head, last = self.span.head, self.span.band - 1
-        return [self.buffer.narrow(self.dim, 0, head), self.buffer.narrow(self.dim, self.used - last, last)]
+    def __init__(self, span: Span) -> None:
+        self.strips = Strip(span, 1), Strip(span, 1)
+        self.span, self.places = span, Places.of(torch.empty(1, 0, dtype=torch.int64))
 
-    def repeat(self, count: int) -> Strip:
-        """Return a strip in which each row stands `count` times."""
-        copy = Strip(self.span, self.dim)
-        with torch.inference_mode(False), torch.no_grad():
-            copy.buffer, copy.used = self.buffer.repeat_interleave(count, dim=0), self.used
-        return copy
+    def see(self, new: Places) -> None:
+        """Take in the places of `new` tokens [B, S], the last of their row."""
+        if self.span == NOTHING:
+            self.places = new
+            return
+        columns, positions = (
+            strip.append(part) for strip, part in zip(self.strips, (new.columns[None], new.positions), strict=True)
+        )
+        self.places = one_text(columns, positions, new.size)
+
+    def repeat(self, count: int) -> KeptPlaces:
+        """Return the places of rows that stand `count` times each."""
+        return self.with_strips(self.strips[0].repeat(1), self.strips[1].repeat(count))
+
+    def fork(self) -> KeptPlaces:
+        """Return places that go on from here in the room of these."""
+        return self.with_strips(copy(self.strips[0]), copy(self.strips[1]))
+
+    def with_strips(self, columns: Strip, positions: Strip) -> KeptPlaces:
+        """Return the places that `columns` and `positions` keep."""
+        other = copy(self)
+        other.strips = columns, positions
+        return other
 
 
 class DecoderCache:
@@ -147,73 +158,90 @@ class DecoderCache:
     """
 
     def __init__(self, plans: Sequence[Plan] = ()) -> None:
-        self.plans, self.size = tuple(plans), 0
-        self.layers: list[list[Strip]] = []
-        self.positions = {plan.span: Strip(plan.span, 1) for plan in self.plans or (Plan(),)}
-        self.places: dict[Span, Places] = {}
+        self.size = self.reserved = 0
+        self.steps: Any = None
+        self.layers = [LayerCache(plan, 0) for plan in plans]
+        self.kept = {plan.span: KeptPlaces(plan.span) for plan in plans or (Plan(),)}
 
     def see(self, positions: Tensor) -> Places:
         """Take in tokens at `positions` [B, S], and return their places among all tokens so far."""
-        self.size += positions.shape[1]
-        for span, strip in self.positions.items():
-            self.places[span] = places_of(strip.append(positions), span, self.size)
-        kept = self.places[next(iter(self.places))]
-        count = kept.columns.shape[0]
-        return kept.part(count - positions.shape[1], count)
+        start, self.size = self.size, self.size + positions.shape[1]
+        new = one_text(torch.arange(start, self.size, device=positions.device)[None], positions, self.size)
+        for kept in self.kept.values():
+            kept.see(new)
+        return new
 
-    def keys(self, layer: int) -> Places:
-        """Return the places of what is kept for `layer`, those of the new tokens at the end."""
-        return self.places[self.plan(layer).span]
+    def layer(self, index: int) -> LayerCache:
+        """Return what layer `index` keeps, with the places of the tokens that were seen."""
+        if index == len(self.layers):
+            self.layers.append(LayerCache(Plan(), self.reserved))
+        layer = self.layers[index]
+        layer.keys = self.kept[layer.plan.span].places
+        return layer
 
-    def plan(self, layer: int) -> Plan:
-        """Return how `layer` is cached."""
-        return self.plans[layer] if self.plans else Plan()
-
-    def extend(self, layer: int, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Return all that is kept for `layer` [B, *, K, *] with the `new` tensors [B, *, S, *] at the end."""
-        if layer == len(self.layers):
-            self.layers.append([Strip(self.plan(layer).span, 2) for _ in new])
-        return tuple(strip.append(part) for strip, part in zip(self.layers[layer], new, strict=True))
+    def reserve(self, size: int) -> None:
+        """Make room for `size` tokens in all, where they are kept, as soon as room is made."""
+        self.reserved = size
+        for layer in self.layers:
+            layer.reserve(size)
 
     def repeat(self, count: int) -> DecoderCache:
         """Return a cache in which each row stands `count` times."""
-        copy = DecoderCache(self.plans)
-        copy.size = self.size
-        copy.layers = [[strip.repeat(count) for strip in layer] for layer in self.layers]
-        copy.positions = {span: strip.repeat(count) for span, strip in self.positions.items()}
-        return copy
+        other = copy(self)
+        other.layers = [layer.repeat(count) for layer in self.layers]
+        other.kept = {span: kept.repeat(count) for span, kept in self.kept.items()}
+        return other
+
+    def fork(self) -> DecoderCache:
+        """Return a cache that goes on from here and copies nothing: it writes behind what is kept, as the next will.
+
+        So each is done with before the next is used, and all before this cache goes on.
+        """
+        other = copy(self)
+        other.layers = [layer.fork() for layer in self.layers]
+        other.kept = {span: kept.fork() for span, kept in self.kept.items()}
+        return other
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every layer keeps every token."""
+        return all(layer.plan.span == WHOLE for layer in self.layers)
 
     @property
     def nbytes(self) -> int:
         """How many bytes it takes."""
-        strips = [*self.positions.values(), *(strip for layer in self.layers for strip in layer)]
-        return sum(strip.buffer.nbytes for strip in strips)
+        places = sum(strip.buffer.nbytes for kept in self.kept.values() for strip in kept.strips)
+        return places + sum(layer.nbytes for layer in self.layers)
 
 
-def places_of(positions: Tensor, span: Span, size: int) -> Places:
-    """Return the places of the tokens at `positions` [B, K] that a strip of `span` keeps of `size` tokens."""
-    kept = positions.shape[1]
-    if kept == size:
-        return Places.of(positions)
-    head, device = span.head, positions.device
-    columns = torch.cat((torch.arange(head, device=device), torch.arange(size - kept + head, size, device=device)))
-    lengths = torch.full_like(positions, size, dtype=torch.int64)
-    return Places(columns, positions, None, columns.expand(positions.shape), lengths, size)
+def one_text(columns: Tensor, positions: Tensor, size: int) -> Places:
+    """Return the places of the tokens at `columns` [1, S] and `positions` [B, S] of one document of `size` tokens."""
+    lengths = torch.full((1, 1), size, device=positions.device).expand(positions.shape)
+    return Places(columns[0], positions, None, columns.expand(positions.shape), lengths, size, {})
 
 
 class LstmCache:
     """Hidden and cell state of each layer [layers, B, W]."""
+
+    is_whole = False
 
     def __init__(self) -> None:
         self.state: tuple[Tensor, Tensor] | None = None
 
     def repeat(self, count: int) -> LstmCache:
         """Return a cache in which each row stands `count` times."""
-        copy = LstmCache()
+        repeated = LstmCache()
         if self.state is not None:
             hidden, cell = self.state
-            copy.state = hidden.repeat_interleave(count, dim=1), cell.repeat_interleave(count, dim=1)
-        return copy
+            repeated.state = hidden.repeat_interleave(count, dim=1), cell.repeat_interleave(count, dim=1)
+        return repeated
+
+    def reserve(self, size: int) -> None:
+        """Do nothing: a state grows with no token."""
+
+    def fork(self) -> LstmCache:
+        """Return a cache that goes on from here."""
+        return copy(self)
 
     @property
     def nbytes(self) -> int:

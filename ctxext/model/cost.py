@@ -30,7 +30,7 @@ def views_of(mask: Mask, attention: object) -> tuple[View, ...]:
 def queries_at(keys: Places, columns: Tensor) -> Places:
     """Return the queries among `keys`, of one row of one document, that stand at `columns` [Q]."""
     positions, ordinals, lengths = (part[:, columns] for part in (keys.positions, keys.ordinals, keys.lengths))
-    return Places(keys.columns[columns], positions, None, ordinals, lengths, keys.size)
+    return Places(keys.columns[columns], positions, None, ordinals, lengths, keys.size, {})
 
 
 @torch.no_grad()
@@ -152,8 +152,9 @@ def cache_bytes(network: Any, length: int) -> int:
     network.hidden(tokens, tokens, cache=cache)
     if not isinstance(cache, DecoderCache):
         return int(cache.nbytes)  # a state of fixed size
-    strips = [strip for layer in cache.layers for strip in layer]
-    return sum(strip.kept.nbytes * min(length, strip.span.before) for strip in strips)
+    strips = [strip for layer in cache.layers for strip in layer.strips]
+    growing = sum(strip.kept.nbytes * min(length, strip.span.before) for strip in strips)
+    return growing + sum(layer.state_bytes for layer in cache.layers)
 
 
 def saved_bytes(network: Any, length: int) -> int:

@@ -15,8 +15,9 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from ctxext.kernels.loss import Unembedding
 from ctxext.model.block import Project, SelfAttention
-from ctxext.model.cache import DecoderCache, KeysTurned, plan_of
+from ctxext.model.cache import DecoderCache, KeysTurned, LayerCache, plan_of
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
+from ctxext.model.stepping import steps_of
 from ctxext.places import Places
 from ctxext.seams import Attention, Heads, Mask, Position
 
@@ -112,20 +113,30 @@ class Decoder(nn.Module):
 
     def new_cache(self) -> DecoderCache:
         """Return an empty cache, which keeps for each layer what a later query can look at."""
-        return DecoderCache([plan_of(*members) for members in self.members])
+        cache = DecoderCache([plan_of(*members) for members in self.members])
+        cache.steps = steps_of(self.layers, self.members)
+        return cache
 
     def hidden(
         self, tokens: Tensor, positions: Tensor, documents: Tensor | None = None, cache: DecoderCache | None = None
     ) -> Tensor:
         """Return the last hidden states [B, S, W] of `tokens` [B, S] at `positions` [B, S].
 
-        `documents` [B, S] keeps packed documents apart; `cache` holds the tokens before, and takes these in.
+        `documents` [B, S] keeps packed documents apart; `cache` holds the tokens before, and takes these in. Through a
+        cache, mechanisms read as they do outside of training.
         """
         assert cache is None or documents is None, "a cache holds one document a row"
         queries = Places.of(positions, documents) if cache is None else cache.see(positions)
         x = self.parts["position"].embed(self.geometry.embed(self.embed_tokens(tokens)), queries)
+        members = self.members_in_training if self.training and cache is None else self.members
+        self.prepare(members, queries, x)
+        if cache is not None and is_step(cache, tokens):
+            for index, step in enumerate(cache.steps):
+                x = step(x, queries, cache.layer(index))
+            last: Tensor = self.norm(x)
+            return last
         for index, block in enumerate(self.layers):
-            attend = partial(self.attend, index, queries, cache)
+            attend = partial(gathered, members[index], queries, None if cache is None else cache.layer(index))
             x = recomputed(block, x, attend, use_reentrant=False) if self.recomputes else block(x, attend)
         hidden: Tensor = self.norm(x)
         return hidden
@@ -135,17 +146,11 @@ class Decoder(nn.Module):
         """Whether what a block keeps for its gradient is dropped and computed again (Chen et al. 2016, 1604.06174)."""
         return self.gradient_checkpointing and self.training and torch.is_grad_enabled()
 
-    def attend(self, index: int, queries: Places, cache: DecoderCache | None, x: Tensor, project: Project) -> Tensor:
-        """Return what the heads of layer `index` gather [B, H, S, D] for the states `x`, also from what is cached."""
-        position, mask, attention = (self.members_in_training if self.training else self.members)[index]
-        q, k, v = project(x)
-        kept, keys = (k, v, *attention.remember(x)), queries
-        if cache is not None:
-            if cache.plan(index).is_turned:
-                kept, position = (position.rotate_keys(k, queries), *kept[1:]), KeysTurned(position)
-            kept, keys = cache.extend(index, kept), cache.keys(index)
-        k, v, *remembered = kept
-        return attention.gather(Heads(q, k, v, tuple(remembered), x, project), queries, keys, position, mask)
+    def prepare(self, members: list[Members], queries: Places, x: Tensor) -> None:
+        """Let the encodings of `members` compute once what layers share of reading states `x` [B, S, W] at `queries`."""
+        heads = x.new_empty(self.geometry.sizes.head_dim)
+        for position in {id(position): position for position, _, _ in members}.values():
+            position.prepare(queries, heads)
 
     def penalty(self) -> Tensor | None:
         """Return what the learned parts of the seams add to the loss in training, or None."""
@@ -157,3 +162,27 @@ class Decoder(nn.Module):
         """What turns hidden states into logits; it has no bias."""
         rows = self.embed_tokens if self.geometry.tie_word_embeddings else self.lm_head
         return Unembedding(rows.weight, None, self.geometry.logit_cap)
+
+
+def is_step(cache: DecoderCache, tokens: Tensor) -> bool:
+    """Return whether `tokens` [B, S] are read by the steps of the `cache`: one a row, and without gradients."""
+    return cache.steps is not None and tokens.shape[1] == 1 and not torch.is_grad_enabled()
+
+
+def gathered(members: Members, queries: Places, cache: LayerCache | None, x: Tensor, project: Project) -> Tensor:
+    """Return what the heads of a layer gather [B, H, S, D] by its `members` for the states `x` [B, S, W].
+
+    The `cache` of the layer holds what of the tokens before is looked at, and takes these in.
+    """
+    position, mask, attention = members
+    q, k, v = project(x)
+    if cache is None:
+        return attention.gather(Heads(q, k, v, attention.remember(x), x, project), queries, queries, position, mask)
+    if cache.plan.is_turned:
+        k, position = position.rotate_keys(k, queries), KeysTurned(position)
+    k, v, *remembered = cache.extend((k, v, *attention.remember(x)))
+    heads = Heads(q, k, v, tuple(remembered), x, project)
+    if not cache.plan.is_carried:
+        return attention.gather(heads, queries, cache.keys, position, mask)
+    found, cache.state = attention.carry(heads, queries, cache.keys, position, mask, cache.state)
+    return found

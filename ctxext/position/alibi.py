@@ -23,8 +23,8 @@ def slopes(num_heads: int) -> list[float]:
 
 @lru_cache(maxsize=8)
 def slopes_on(device: torch.device, num_heads: int) -> Tensor:
-    """Return the slopes [H, 1, 1] on `device`."""
-    return torch.tensor(slopes(num_heads), device=device)[:, None, None]
+    """Return the slopes [H] on `device`."""
+    return torch.tensor(slopes(num_heads), device=device)
 
 
 @dataclass(frozen=True)
@@ -32,4 +32,8 @@ class Alibi(Position):
     """ALiBi (Press et al. 2021, 2108.12409): a logit loses slope x distance; nothing is embedded or rotated."""
 
     def bias(self, queries: Places, keys: Places, num_heads: int) -> Tensor:
-        return -slopes_on(queries.positions.device, num_heads) * gaps(queries, keys).float()
+        falling = -self.slopes(num_heads, queries.positions.device)
+        return falling[:, None, None] * gaps(queries, keys).float()
+
+    def slopes(self, num_heads: int, device: torch.device) -> Tensor:
+        return slopes_on(device, num_heads)

@@ -24,6 +24,11 @@ class ByLength:
         """Return the static encoding for documents of `length` tokens."""
         raise TypeError(f"{type(self).__name__} states no encoding for a length")
 
+    def prepare(self, places: Places, like: Tensor) -> None:
+        """Compute what the layers share of reading at `places`, where all are of one length."""
+        if places.documents is None:
+            self.at(places.size).waves(places, like)
+
     def rotate(self, heads: Tensor, places: Places) -> Tensor:
         """Return `heads` [B, H, S, D] turned to `places`, whose lengths count what is cached too."""
         if places.documents is None:

@@ -9,9 +9,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ctxext.maths import rotary
 from ctxext.places import Places
-from ctxext.position.rope import Rope, cached_frequencies
+from ctxext.position.rope import Rope
 from ctxext.refusal import require
 
 
@@ -31,14 +30,11 @@ class GridRope(Rope):
         require(self.radix > 1, f"position.radix must be at least 2, got {self.radix}")
         require(self.dims > 1, f"position.dims must be at least 2 digits, got {self.dims}; one is position=rope")
 
-    def rotate(self, heads: Tensor, places: Places) -> Tensor:
-        width = heads.shape[-1]
-        require(
-            width // 2 >= self.dims, f"position.dims={self.dims} digits need as many pairs, and there are {width // 2}"
-        )
+    def turns(self, places: Places, width: int) -> Tensor:
+        pairs = width // 2
+        require(pairs >= self.dims, f"position.dims={self.dims} digits need as many pairs, and there are {pairs}")
         digits = self.digits(places.positions)
-        by_pair = digits[..., torch.arange(width // 2, device=digits.device) % self.dims]
-        return rotary.turn(heads, by_pair, cached_frequencies(self, width, heads.device), 1.0)
+        return digits[..., torch.arange(pairs, device=digits.device) % self.dims]
 
     def digits(self, positions: Tensor) -> Tensor:
         """Return the digits of `positions` [B, S], lowest first [B, S, dims]; those of -n are those of n, negated."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ctxext.maths import rotary
 from ctxext.places import Places
-from ctxext.position.rope import Rope, cached_frequencies
+from ctxext.position.rope import Rope
 from ctxext.refusal import require
 
 
@@ -37,10 +37,9 @@ class PartialRope(Rope):
         return rotary.frequencies(self.rope_theta, int(rotated))
 
     def rotate(self, heads: Tensor, places: Places) -> Tensor:
-        frequencies = cached_frequencies(self, heads.shape[-1], heads.device)
-        rotated = 2 * frequencies.shape[0]
-        turned = rotary.turn(heads[..., :rotated], places.positions, frequencies, 1.0)
-        return torch.cat((turned, heads[..., rotated:]), dim=-1)
+        waves = self.waves(places, heads)
+        rotated = 2 * waves.cosine.shape[-1]
+        return torch.cat((rotary.turn(heads[..., :rotated], waves), heads[..., rotated:]), dim=-1)
 
     def base(self) -> Rope:
         return self

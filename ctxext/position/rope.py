@@ -34,9 +34,25 @@ class Rope(Position):
         """Return the factor on cosine and sine; logits are multiplied by its square."""
         return 1.0
 
+    def prepare(self, places: Places, like: Tensor) -> None:
+        self.waves(places, like)
+
+    def waves(self, places: Places, like: Tensor) -> rotary.Waves:
+        """Return by what heads of the width and type of `like` [..., D] are turned at `places`, computed once."""
+
+        def make() -> rotary.Waves:
+            frequencies = cached_frequencies(self, like.shape[-1], like.device)
+            return rotary.waves(self.turns(places, like.shape[-1]), frequencies, self.amplitude, like.dtype)
+
+        made: rotary.Waves = places.kept((self, like.shape[-1], like.dtype), make)
+        return made
+
+    def turns(self, places: Places, width: int) -> Tensor:
+        """Return the positions that heads of `width` are turned by, [B, S], or [B, S, width / 2] pair by pair."""
+        return places.positions
+
     def rotate(self, heads: Tensor, places: Places) -> Tensor:
-        frequencies = cached_frequencies(self, heads.shape[-1], heads.device)
-        return rotary.turn(heads, places.positions, frequencies, self.amplitude)
+        return rotary.turn(heads, self.waves(places, heads))
 
     def turns_for_good(self) -> bool:
         return type(self).rotate is Rope.rotate and type(self).rotate_keys is Position.rotate_keys

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from ctxext.model.cost import queries_at, views_of
-from ctxext.places import Places
+from ctxext.places import Places, unmoved
 from ctxext.proving.specimen import Members, Specimen
 from ctxext.proving.visibility import is_exact, let_through
-from ctxext.seams import View, unmoved
+from ctxext.seams import View
 
 CELLS = 32
 """Rows and columns of a picture at most."""

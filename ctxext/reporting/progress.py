@@ -13,6 +13,8 @@ Item = TypeVar("Item")
 
 QUIET_SECONDS = 10.0
 WARM_STEPS = 10
+WAITED = 0.01
+"""The share of the time of training above which it is told that data were waited for."""
 
 
 def watched(iterable: Iterable[Item], label: str, total: int | None) -> Iterator[Item]:
@@ -131,3 +133,10 @@ def shown_numbers(row: Row) -> list[str]:
     if row.get("seconds"):
         shown.append(f"{row['tokens'] / row['seconds'] / 1000:.1f}k tok/s")
     return shown
+
+
+def waiting(rows: Iterable[Row]) -> str:
+    """Return for what share of the steps in `rows` data were waited for, in words, or nothing if it is small."""
+    timed = [row for row in rows if "waited" in row]
+    waited, seconds = (sum(row[key] for row in timed) for key in ("waited", "seconds"))
+    return f"{waited / seconds:.1%} of the steps' time was spent waiting for data" if waited > WAITED * seconds else ""

@@ -33,6 +33,7 @@ def step_scalars(row: Row) -> dict[str, float]:
     scalars |= {key: float(value) for key, value in row.items() if "/" in key}
     if row.get("seconds"):
         scalars["train/tokens_per_second"] = row["tokens"] / row["seconds"]
+        scalars |= {"train/waiting_share": row["waited"] / row["seconds"]} if "waited" in row else {}
     return scalars
 
 

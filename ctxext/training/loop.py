@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from ctxext.data.feed import Feed
 from ctxext.data.rows import Batch, Rows
 from ctxext.kernels.loss import fused_loss
 from ctxext.refusal import require
@@ -40,6 +41,13 @@ class Course:
     identity: dict[str, Any]
     left_out: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def rows_a_step(self) -> int:
+        """How many rows a step has: the whole ones that trainer.batch_tokens hold; refuses to have none."""
+        batch, length = self.settings.batch_tokens, self.rows.length
+        require(batch >= length, f"trainer.batch_tokens={batch} must hold a row of {length} tokens")
+        return batch // length
+
 
 @dataclass(frozen=True)
 class Watcher:
@@ -62,54 +70,84 @@ class Progress:
 def fit(
     model: nn.Module, course: Course, watcher: Watcher, progress: Progress, optimiser: torch.optim.AdamW
 ) -> Progress:
-    """Train `model` from `progress` on to the last step, or until the watcher's stop; return how far it came."""
-    settings, device = course.settings, next(model.parameters()).device
-    count = settings.batch_tokens // course.rows.length
+    """Train `model` from `progress` on to the last step, or until the watcher's stop; return how far it came.
+
+    Batches are made while the step before is taken; a row of the log says how many seconds it `waited` for its own.
+    """
+    settings = course.settings
+    steps = range(progress.step + 1, settings.steps + 1)
     model.train()
-    for step in range(progress.step + 1, settings.steps + 1):
-        started = time.perf_counter()
-        rate = learning_rate(step, settings)
-        for group in optimiser.param_groups:
-            group["lr"] = rate * group[RATIO]
-        torch.manual_seed(course.rows.seed * STEPS + step)  # of what is dropped, also where a run goes on
-        batch = course.rows.batch((step - 1) * count, count).to(device)
-        loss = accumulate_gradients(model, batch, settings)
-        norm = float(clip_grad_norm_(model.parameters(), settings.max_grad_norm))
-        check_finite(step, loss, norm, batch.samples)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        progress.step, progress.tokens = step, progress.tokens + batch.tokens.numel()
-        numbers = {"loss": loss, "learning_rate": rate, "grad_norm": norm, "tokens": batch.tokens.numel()}
-        seconds = time.perf_counter() - started
-        watcher.log({"step": step, **numbers, "seconds": seconds, "samples": batch.samples, **watcher.probe(step)})
-        progress.interrupted = watcher.stop.asked and step < settings.steps
-        if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
-            state = {"step": step, "tokens": progress.tokens, "identity": course.identity, **course.left_out}
-            checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep)
-        if progress.interrupted:
-            break
+    with Feed(batches(course, next(model.parameters()).device), steps) as feed:
+        for step in steps:
+            row = update(model, course, optimiser, step, feed)
+            progress.step, progress.tokens = step, progress.tokens + row["tokens"]
+            watcher.log({**row, **watcher.probe(step)})
+            progress.interrupted = watcher.stop.asked and step < settings.steps
+            if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
+                state = {"step": step, "tokens": progress.tokens, "identity": course.identity, **course.left_out}
+                checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep)
+            if progress.interrupted:
+                break
     return progress
 
 
-def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> float:
+def batches(course: Course, device: torch.device) -> Callable[[int], Batch]:
+    """Return what makes the batch of a step of `course`, in the host's memory, pinned if `device` is a CUDA one.
+
+    Pinned memory and copies that nothing waits for were not run: there was no such device.
+    """
+    count = course.rows_a_step
+
+    def make(step: int) -> Batch:
+        batch = course.rows.batch((step - 1) * count, count)
+        return batch.pinned() if device.type == "cuda" else batch
+
+    return make
+
+
+def update(model: nn.Module, course: Course, optimiser: torch.optim.AdamW, step: int, feed: Feed) -> dict[str, Any]:
+    """Change the weights of `model` by the next batch of `feed`, that of `step`; return the row of the log.
+
+    The host waits for the device once, for the loss and the norm.
+    """
+    started, settings = time.perf_counter(), course.settings
+    rate = learning_rate(step, settings)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group[RATIO]
+    torch.manual_seed(course.rows.seed * STEPS + step)  # of what is dropped, also where a run goes on
+    batch = feed.take()
+    total = accumulate_gradients(model, batch, settings)
+    loss, norm = torch.stack([total, clip_grad_norm_(model.parameters(), settings.max_grad_norm)]).tolist()
+    check_finite(step, loss, norm, batch.samples)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    numbers = {"loss": loss, "learning_rate": rate, "grad_norm": norm, "tokens": batch.tokens.numel()}
+    times = {"seconds": time.perf_counter() - started, "waited": feed.waited}
+    return {"step": step, **numbers, **times, "samples": batch.samples}
+
+
+def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> Tensor:
     """Add the gradient of the batch's mean loss to the parameters of `model`, a part at a time; return the loss.
 
-    The loss is in nats a target token; how the batch is cut into parts changes neither it nor the gradient. What a
-    member adds to it as a penalty counts in the gradient alone.
+    The loss, [] in float64 on the model's device, is in nats a target token; how the batch is cut into parts changes
+    neither it nor the gradient. What a member adds to it as a penalty counts in the gradient alone. What is asked of
+    the targets' weights is asked of `batch` where it lies: in the host's memory nothing waits for a device.
     """
-    counted = batch.weights.sum()
+    counted, device = batch.weights.sum(), model.unembedding[0].device
     require(bool(counted > 0), "a whole batch holds no target token; trainer.batch_tokens must be larger")
-    dtype, total = compute_dtype(settings.precision, batch.tokens.device), 0.0
-    for part in batch.parts(settings.accumulate):
-        share = part.weights.sum() / counted
+    dtype = compute_dtype(settings.precision, device)
+    total = torch.zeros((), dtype=torch.float64, device=device)
+    for rows in batch.parts(settings.accumulate):
+        share = rows.weights.sum() / counted
         if share == 0:
             continue
-        with autocast(dtype, batch.tokens.device):
+        part = rows.to(device)
+        with autocast(dtype, device):
             hidden = model.hidden(part.tokens, part.positions, part.documents).to(dtype)
-        rows, targets, weights = hidden.flatten(0, 1), part.targets.flatten(), part.weights.flatten()
-        loss = fused_loss(rows, model.unembedding, targets, weights) * share
+        states, targets, weights = hidden.flatten(0, 1), part.targets.flatten(), part.weights.flatten()
+        loss = fused_loss(states, model.unembedding, targets, weights) * share
         torch.autograd.backward(loss)
-        total += float(loss.detach())
+        total += loss.detach()
     penalty = model.penalty()
     if penalty is not None:
         torch.autograd.backward(penalty)

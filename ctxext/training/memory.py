@@ -3,9 +3,6 @@
 Shapes: B rows, S tokens, V vocabulary, W hidden size.
 """
 
-import ctypes
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ctxext.data.rows import Batch
-from ctxext.kernels.loss import CHUNK
+from ctxext.kernels.loss import chunk_rows
 from ctxext.model import cost
 from ctxext.model.resident import held
 from ctxext.training.optimiser import autocast, compute_dtype
@@ -23,8 +20,6 @@ FIRST_STEP = 80_000_000
 """Bytes that the first step takes whatever the network: code, threads and buffers of the libraries."""
 SCATTERED = 2
 """Where freed tensors are kept for the next, gaps take at most a part in so many: 6 to 49 % were measured."""
-M_MMAP_THRESHOLD, AT_ONCE, KEPT = -3, 2**20, 2**25
-"""Of glibc's malloc: from how many bytes on a tensor goes back to the system when it is freed; it begins by keeping."""
 
 
 @dataclass(frozen=True)
@@ -90,25 +85,7 @@ def loss_bytes(weight: Tensor, tokens: int, dtype: torch.dtype) -> int:
 
     A chunk's logits, the gradients at the states, and where the weight is trained two of its size.
     """
-    logits = min(tokens, CHUNK) * weight.shape[0] * (4 if dtype == torch.float32 else 4 + 2 * dtype.itemsize)
+    rows = min(tokens, chunk_rows(weight.shape[0]))
+    logits = rows * weight.shape[0] * (4 if dtype == torch.float32 else 4 + 2 * dtype.itemsize)
     states = 2 * tokens * weight.shape[1] * dtype.itemsize
     return logits + states + (2 * weight.nbytes if weight.requires_grad else 0)
-
-
-@contextmanager
-def spared(settings: Trainer) -> Iterator[None]:
-    """Let freed tensors go back to the system at once while the block runs, if `settings` spare memory.
-
-    glibc would keep them for the next ones, which do not fit the gaps: twice as much was measured under gradient
-    checkpointing. It costs time, a quarter more for narrow networks.
-    """
-    malloc = ctypes.CDLL(None)
-    is_sparing = settings.gradient_checkpointing and hasattr(malloc, "mallopt")
-    if is_sparing:
-        malloc.malloc_trim(0)
-        malloc.mallopt(M_MMAP_THRESHOLD, AT_ONCE)
-    try:
-        yield
-    finally:
-        if is_sparing:
-            malloc.mallopt(M_MMAP_THRESHOLD, KEPT)

@@ -42,7 +42,7 @@ def test_it_reads_through_a_window_and_a_cache(drawn_heads, gathered, dense, log
 def test_queries_scored_a_few_at_a_time_find_their_own_blocks(drawn_heads, gathered, monkeypatch):
     heads = drawn_heads(LENGTH)
     expected = gathered(BlockTopk(BLOCK, 2), heads)
-    monkeypatch.setattr("ctxext.kernels.gather.BLOCK", 7)
+    monkeypatch.setattr("ctxext.kernels.tiles.BLOCK", 7)
     torch.testing.assert_close(gathered(BlockTopk(BLOCK, 2), heads), expected, rtol=1e-4, atol=1e-5)
 
 

@@ -105,7 +105,7 @@ def test_it_reads_through_a_window_and_a_cache(form, drawn_heads, gathered, dens
 def test_queries_scored_a_few_at_a_time_find_the_same_keys(drawn_heads, gathered, monkeypatch):
     heads, attention = drawn_heads(LENGTH), Recurrence(SEGMENT, 4).in_training()
     expected = gathered(attention, heads)
-    monkeypatch.setattr("ctxext.kernels.gather.BLOCK", 7)
+    monkeypatch.setattr("ctxext.kernels.tiles.BLOCK", 7)
     torch.testing.assert_close(gathered(attention, heads), expected, rtol=1e-4, atol=1e-5)
 
 

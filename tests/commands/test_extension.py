@@ -1,6 +1,9 @@
 """What identifies a training, and what the journal is told of it."""
 
 import dataclasses
+import re
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,10 @@ import pytest
 import torch
 from torch import nn
 
-from ctxext.commands.extension import extend, identity_of, row_length, sampler_of
+from ctxext.commands.extension import extend, identity_of, row_length, sampler_of, step_size
 from ctxext.commands.foundation import prepared
 from ctxext.config.schema import Run
+from ctxext.data.rows import Batch, Rows
 from ctxext.position.sampling import AsLaid, Pose, Randomized
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
@@ -69,13 +73,13 @@ def test_a_lost_step_is_written_again_and_none_twice(tiny: Callable[..., Run], n
     data = prepared(run, Journal(tmp_path, "a"))
     with Journal(tmp_path, "a") as journal:
         extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
-    first = [{**row, "seconds": 0} for row in Journal(tmp_path, "a").rows()]
+    first = [{**row, "seconds": 0, "waited": 0} for row in Journal(tmp_path, "a").rows()]
     checkpoint.discard(tmp_path / "checkpoints" / "step-00000004")
     network.load_state_dict(weights)
     with Journal(tmp_path, "a") as journal:
         extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
 
-    assert [{**row, "seconds": 0} for row in Journal(tmp_path, "a").rows()] == first
+    assert [{**row, "seconds": 0, "waited": 0} for row in Journal(tmp_path, "a").rows()] == first
     assert [row["step"] for row in first] == [1, 2, 3, 4]
     assert not network.training
 
@@ -125,6 +129,35 @@ def test_lessons_are_said_where_there_are_any(
         extend(network, run, prepared(run, journal), tmp_path / "checkpoints", journal, Stop())
 
     assert f"train  at 64 tokens, 1 steps of 256 tokens{said}\n" in capsys.readouterr().out
+
+
+def test_a_step_is_said_to_have_the_tokens_of_its_whole_rows() -> None:
+    assert step_size(256, 64) == "256 tokens"
+    assert step_size(300, 64) == "256 tokens (trainer.batch_tokens=300 holds 4 whole rows)"
+
+
+def test_it_is_said_what_becomes_of_freed_memory_and_how_long_data_were_waited_for(
+    tiny: Callable[..., Run],
+    network: Any,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = Rows.batch
+
+    def slow(self: Rows, first: int, count: int) -> Batch:
+        time.sleep(0.2)
+        return made(self, first, count)
+
+    monkeypatch.setattr(Rows, "batch", slow)
+    run = tiny("trainer.steps=1")
+    with Journal(tmp_path, "a") as journal:
+        extend(network, run, prepared(run, journal), tmp_path / "checkpoints", journal, Stop())
+
+    said = capsys.readouterr().out
+    assert re.search(r"^train  \d+\.\d% of the steps' time was spent waiting for data$", said, re.MULTILINE)
+    if sys.platform == "linux":
+        assert "; that of freed tensors is kept for the next step until training ends\n" in said
 
 
 def test_rows_are_short_and_positions_drawn_up_to_the_target_where_that_is_asked_for(tiny: Callable[..., Run]) -> None:

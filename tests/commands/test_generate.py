@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -51,7 +52,8 @@ def test_stdout_has_the_text_alone_and_stderr_a_line(shipped: Any, texts: Any) -
     assert out == record["text"] + "\n"
     assert record["text"].startswith(" ")
     assert (record["prompt"], record["new_tokens"], record["ended"]) == (PROMPT, 12, "max_new_tokens")
-    assert "12 tokens after" in err
+    assert re.search(r"12 tokens after \d+, the first after \d+ ms, then \d+ tokens/s, cache", err)
+    assert 0 < record["seconds_to_first"] < record["seconds"]
     assert out.strip() not in err
 
 

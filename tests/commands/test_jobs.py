@@ -8,6 +8,7 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
+import torch
 from omegaconf import DictConfig
 
 from ctxext.cli import speaking_as
@@ -125,6 +126,23 @@ def test_a_base_that_cannot_be_read_refuses_all_jobs_before_a_folder_is_made(
         carried_out(*words, "base=hf", "base.path=base", *(["model.hidden_size=64"] if "hidden" in sentence else []))
     assert sentence in str(caught.value)
     assert list(Path.cwd().iterdir()) == [Path.cwd() / "base"]
+
+
+def test_numbers_too_small_for_full_precision_are_0_before_anything_is_built(
+    composed: Callable[..., DictConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tails() -> int:
+        return int(torch.full((3,), 1e-20).mul(1e-20).count_nonzero())
+
+    seen = []
+    monkeypatch.setattr("ctxext.config.building.build", lambda config: seen.append(tails()))
+    torch.set_flush_denormal(False)
+    try:
+        assert tails() == 3
+        built(composed())
+        assert seen == [0]
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_what_measures_nothing_is_refused_by_no_evaluation(composed: Callable[..., DictConfig]) -> None:

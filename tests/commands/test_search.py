@@ -17,7 +17,7 @@ from ctxext.config.schema import Run
 from ctxext.data.material import CorpusMaterial
 from ctxext.data.prepare import Prepared
 from ctxext.data.tokenizer import load_tokenizer
-from ctxext.evaluation.ground import samples_of
+from ctxext.evaluation.ground import Samples
 from ctxext.position.longrope import LongRope
 from ctxext.refusal import Refusal
 from ctxext.searching.trace import Trace
@@ -88,7 +88,7 @@ def test_the_prompts_are_none_that_an_evaluation_asks(tiny: Tiny, tmp_path: Path
     data = command.prepared(run, command.Journal(tmp_path, "a"))
     prompts = objective_of(run, dataclasses.replace(data, tokenizer=tokenizer)).prompts
     settings = dataclasses.replace(run.evaluation, lengths=[64], scored_tokens=8)
-    asked, _ = samples_of("passkey", settings, CorpusMaterial(data.validation, tokenizer))
+    asked = Samples("passkey", settings, CorpusMaterial(data.validation, tokenizer))
     assert len(prompts) == 20
     assert not [sample for sample in prompts if sample.tokens in [other.tokens for other in asked[64]]]
 

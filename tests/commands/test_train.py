@@ -30,7 +30,7 @@ SHORT = ("evaluation.lengths=[32,64]", "evaluation.subjects=[base,extended]")
 def metrics(folder: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl, without the clock's."""
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "waited")} for row in rows]
 
 
 def numbers(folder: Path) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def test_results_hold_the_keys_of_the_contract(finished: Any) -> None:
 def test_metrics_and_samples_hold_the_keys_of_the_contract(finished: Any) -> None:
     rows, samples = finished.lines("metrics.jsonl"), finished.lines("samples.jsonl")
 
-    keys = {"step", "loss", "learning_rate", "grad_norm", "tokens", "seconds", "samples"}
+    keys = {"step", "loss", "learning_rate", "grad_norm", "tokens", "seconds", "waited", "samples"}
     probed = {"validation/nll/48", "validation/nll/96"}
     assert [row["step"] for row in rows] == [1, 2, 3, 4]
     assert [row.keys() - keys for row in rows] == [set(), probed, set(), probed]

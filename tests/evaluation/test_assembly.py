@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import groupby
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -42,11 +43,17 @@ def make_ground(
         )
         tokens = torch.ones(5, 64, dtype=torch.long)
         sample = Sample(Place("passkey", 0, 16, 0.0, 0), [1], [0])
-        samples = {name: {length: [sample] for length in [0, *LENGTHS]} for name in names}
+        samples: dict[str, Any] = {name: Planted({length: [sample] for length in [0, *LENGTHS]}) for name in names}
         windows = Windows(tokens, tokens > 0, tokens, list("abcde"))
         return Ground(settings, 32, windows, samples, corpus, tokenizer, Sotu())
 
     return ground
+
+
+class Planted(dict[int, list[Sample]]):
+    """Samples of a task that fits every length."""
+
+    unfit: ClassVar[dict[int, str]] = {}
 
 
 def measurement(subject: str, *, has_task: bool = True) -> Measurement:

@@ -23,7 +23,7 @@ from ctxext.evaluation.answers.ranking import Prompt, candidate_totals
 from ctxext.evaluation.applications.applied import by_length, items_of
 from ctxext.evaluation.applications.classification import Classification
 from ctxext.evaluation.applications.generation import losses, passages
-from ctxext.evaluation.ground import Ground, common_ground, samples_of
+from ctxext.evaluation.ground import Ground, Samples, common_ground
 from ctxext.evaluation.ledger import Ledger
 from ctxext.evaluation.measure import Measurement, measure
 from ctxext.evaluation.objective import unseen_prompts
@@ -253,7 +253,7 @@ def test_a_shifted_passage_stands_behind_beginning_and_filler(
 def drawn(task: str, length: int, make_settings: Any, corpus: Corpus, tokenizer: Tokenizer) -> list[Any]:
     settings = make_settings(lengths=[length], samples=2)
     settings.parameters.mqar.pairs = 3
-    by_length: dict[int, list[Any]] = samples_of(task, settings, CorpusMaterial(corpus, tokenizer))[0]
+    by_length = Samples(task, settings, CorpusMaterial(corpus, tokenizer))
     return [sample for samples in by_length.values() for sample in samples]
 
 

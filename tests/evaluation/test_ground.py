@@ -12,7 +12,7 @@ from torch import nn
 from ctxext.data.corpus import Corpus
 from ctxext.data.material import CorpusMaterial
 from ctxext.evaluation.assembly import assemble
-from ctxext.evaluation.ground import Ground, digest_of, samples_of
+from ctxext.evaluation.ground import Ground, Samples, digest_of
 from ctxext.evaluation.ledger import Ledger
 from ctxext.evaluation.measure import measure
 from ctxext.evaluation.reader import WholeReader
@@ -39,7 +39,7 @@ def test_samples_are_spread_over_the_depths_and_fill_their_length(
     make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer
 ) -> None:
     settings = make_settings(samples=7, depths=[0.0, 0.5, 1.0], lengths=[96])
-    bare, samples = samples_of("passkey", settings, CorpusMaterial(corpus, tokenizer))[0].values()
+    bare, samples = Samples("passkey", settings, CorpusMaterial(corpus, tokenizer)).values()
 
     assert [(sample.place.depth, sample.place.index) for sample in samples] == [
         *((0.0, 0), (0.5, 0), (1.0, 0), (0.0, 1), (0.5, 1), (1.0, 1)),
@@ -57,9 +57,7 @@ def test_every_sample_has_a_digest_of_its_own(
     make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer
 ) -> None:
     settings = make_settings(samples=5, lengths=[48, 96])
-    samples = [
-        one for _, some in samples_of("passkey", settings, CorpusMaterial(corpus, tokenizer))[0].items() for one in some
-    ]
+    samples = [one for some in Samples("passkey", settings, CorpusMaterial(corpus, tokenizer)).values() for one in some]
 
     assert len({digest_of(sample) for sample in samples}) == 15
     before = digest_of(samples[7])
@@ -85,9 +83,9 @@ def test_a_length_that_a_task_does_not_fit_is_left_out_with_its_sentence_and_non
 
     assert {length: len(some) for length, some in ground.samples["passkey"].items()} == {0: 4, 12: 0, 96: 4}
     assert all(ground.samples["copy"].values())
-    (said,) = ground.unfit["passkey"].values()
+    (said,) = ground.samples["passkey"].unfit.values()
     assert re.match(r"evaluation\.lengths: the task passkey needs \d+ tokens or more, got 12;", said)
-    assert ground.unfit["copy"] == {}
+    assert ground.samples["copy"].unfit == {}
     settings.lengths = [11, 12]
     with pytest.raises(Refusal, match=r"the task passkey needs \d+ tokens or more, got 12;"):
         make_ground(settings, 64, corpus, tokenizer)
@@ -104,4 +102,26 @@ def test_the_cells_of_a_task_that_does_not_fit_are_missing_and_the_rest_is_measu
     assert {row["length"] for row in sections.tasks} == {0, 96}
     assert [row["length"] for row in sections.by_length] == [12, 96]
     cells = [(row["length"], row["reason"]) for row in sections.missing if row["what"] == "passkey"]
-    assert cells == [(12, ground.unfit["passkey"][12])]
+    assert cells == [(12, ground.samples["passkey"].unfit[12])]
+
+
+def test_samples_are_drawn_when_they_are_asked_for_and_once(
+    make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    settings = make_settings(samples=3, lengths=[12, 48, 96])
+    task = settings.parameters.passkey
+    sample = task.sample
+    monkeypatch.setattr(
+        task, "sample", lambda place, material: (drawn.append(place.length), sample(place, material))[1]
+    )
+
+    samples = Samples("passkey", settings, CorpusMaterial(corpus, tokenizer))
+    assert drawn == [96], "one shows that the task fits a length"
+    asked = samples[48]
+    assert samples[48] is asked
+    assert drawn == [96, 48, 48, 48]
+    assert samples[12] == []
+    assert list(samples.unfit) == [12]
+    with pytest.raises(KeyError):
+        samples[64]

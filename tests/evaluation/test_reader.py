@@ -1,6 +1,7 @@
 """Both ways of reading equal brute force, one token at a time."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -156,6 +157,57 @@ def test_no_pass_holds_more_tokens_than_it_may(
 
     assert max(sizes) <= 200
     assert sizes.count(6 * TRAINED) == 5
+
+
+@pytest.mark.parametrize("chunk", [7, 16, 94])
+def test_a_long_row_is_read_in_pieces_and_scored_as_in_one_pass(
+    chunk: int, network_of: Callable[..., nn.Module], windows: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in (network_of(mask=SlidingWindow(9)), network_of(geometry=LstmGeometry(320, 12, 24, 2))):
+        exact = WholeReader(deepcopy(other).double(), 200)
+        places = torch.tensor([[1, 7, 8, 40], [16, 17, 94, 95], [2, 93, 50, 3]])
+        whole = [exact.score(windows, scored) for scored in (1, SCORED, 95)] + [exact.score_at(windows, places)]
+        monkeypatch.setattr("ctxext.evaluation.reader.CHUNK", chunk)
+        sizes = watched(exact.model, monkeypatch)
+        pieces = [exact.score(windows, scored) for scored in (1, SCORED, 95)] + [exact.score_at(windows, places)]
+        monkeypatch.undo()
+
+        assert max(sizes) == chunk
+        for (nll, hit), (wanted, wanted_hit) in zip(pieces, whole, strict=True):
+            torch.testing.assert_close(nll, wanted, atol=1e-12, rtol=1e-12)
+            assert torch.equal(hit, wanted_hit)
+
+
+def test_sparse_places_of_the_truncated_base_are_scored_as_each_alone_and_in_few_passes(
+    network: nn.Module, windows: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = torch.tensor([[1, 7, 31, 32], [33, 50, 94, 95], [2, 93, 50, 3]])
+    truncated = TruncatedReader(network, 1000, TRAINED, 1)
+    alone = [
+        truncated.score(windows[row : row + 1, : place + 1], 1)
+        for row, some in enumerate(places.tolist())
+        for place in some
+    ]
+    sizes = watched(network, monkeypatch)
+
+    nll, hit = truncated.score_at(windows, places)
+
+    torch.testing.assert_close(nll.flatten(), torch.cat([nll for nll, _ in alone])[:, 0], atol=1e-5, rtol=1e-5)
+    assert torch.equal(hit.flatten(), torch.cat([hit for _, hit in alone])[:, 0])
+    assert len(sizes) == 2  # the windows' beginnings, and the seven places behind them
+
+
+def watched(network: nn.Module, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return a list that grows by the tokens of a row of each pass of `network`."""
+    sizes: list[int] = []
+    hidden: Callable[..., Tensor] = network.hidden  # type: ignore[assignment]
+
+    def counted(tokens: Tensor, positions: Tensor, **others: object) -> Tensor:
+        sizes.append(tokens.shape[1])
+        return hidden(tokens, positions, **others)
+
+    monkeypatch.setattr(network, "hidden", counted, raising=False)
+    return sizes
 
 
 def test_the_future_is_not_read(network: nn.Module, windows: Tensor) -> None:

@@ -37,12 +37,12 @@ def uncached(network, prompt: list[int], count: int) -> list[int]:
     ids = list(prompt)
     for _ in range(count):
         hidden = network.hidden(torch.tensor([ids]), torch.arange(len(ids))[None])
-        ids.append(int(next_logits(network, hidden[0, -1]).argmax()))
+        ids.append(int(next_logits(network.unembedding, hidden[0, -1]).argmax()))
     return ids[len(prompt) :]
 
 
 def test_cached_tokens_are_those_of_reading_anew(composition, monkeypatch):
-    monkeypatch.setattr("ctxext.model.cache.ROOM", 1)
+    monkeypatch.setattr("ctxext.model.strip.ROOM", 1)
     monkeypatch.setattr(decoding, "CHUNK", 12)
     network = drawn(GEOMETRY, *composition[1:])
     # Where a longer text changes how its beginning is read, cached states are those of the shorter one.
@@ -87,15 +87,11 @@ def test_a_long_prompt_is_read_in_chunks_only_where_these_change_nothing(monkeyp
 
 
 def test_logits_are_the_unembedding_s_with_its_bias_and_its_cap():
-    class Model:
-        unembedding = (torch.randn(5, 3), torch.randn(5), 2.0)
-
-    weight, bias, cap = Model.unembedding
-    state = torch.randn(3)
-    plain = torch.tensor([float(row @ state) for row in weight]) + bias
-    torch.testing.assert_close(next_logits(Model, state), cap * torch.tanh(plain / cap))
-    Model.unembedding = (weight, bias, 0.0)
-    torch.testing.assert_close(next_logits(Model, state), plain)
+    weight, bias, state = torch.randn(5, 3), torch.randn(5), torch.randn(3)
+    plain = torch.tensor([float(row @ state) for row in weight])
+    torch.testing.assert_close(next_logits((weight, bias, 2.0), state), 2.0 * torch.tanh((plain + bias) / 2.0))
+    torch.testing.assert_close(next_logits((weight, bias, 0.0), state), plain + bias)
+    torch.testing.assert_close(next_logits((weight, None, 0.0), state), plain)
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -15,6 +15,7 @@ from torch import Tensor
 from ctxext.attention.log_n import LogN
 from ctxext.attention.self_extend import SelfExtend
 from ctxext.attention.softmax import Softmax
+from ctxext.kernels import blocks, tiles
 from ctxext.kernels import gather as kernel
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
@@ -170,14 +171,16 @@ def compare(composition, groups: int, rows: list[tuple[Tensor, Tensor]], single:
 @pytest.mark.parametrize("groups", [4, 2], ids=["mha", "gqa"])
 @pytest.mark.parametrize("block", [16, 256])
 def test_a_row_is_gathered_as_by_one_dense_softmax(composition, groups, block, monkeypatch):
-    monkeypatch.setattr(kernel, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
+    monkeypatch.setattr(tiles, "BLOCK", block)
     compare(composition, groups, [packed(50), packed(50)], single=True)
 
 
 @pytest.mark.parametrize("groups", [4, 2], ids=["mha", "gqa"])
 @pytest.mark.parametrize("block", [16, 256])
 def test_packed_documents_are_gathered_as_by_one_dense_softmax(composition, groups, block, monkeypatch):
-    monkeypatch.setattr(kernel, "BLOCK", block)
+    monkeypatch.setattr(blocks, "BLOCK", block)
+    monkeypatch.setattr(tiles, "BLOCK", block)
     compare(composition, groups, [packed(1, 30, 19), packed(23, 2, 25)], single=False)
 
 
@@ -235,6 +238,6 @@ def test_what_a_reach_alone_tells_of_visible_keys_is_what_counting_pairs_tells(e
         keys = Places.of(positions, documents_or_none)
         for window in (each_mask, each_mask.off(3) or each_mask):
             views = window.layer(0, 4).views()
-            pairs = [kernel.seen(view, keys, keys).sum(dim=-1)[..., start:] for view in views]
+            pairs = [tiles.seen(view, keys, keys).sum(dim=-1)[..., start:] for view in views]
             counted = kernel.visible_keys(keys.part(start, 12), keys, views)
             assert torch.equal(*torch.broadcast_tensors(counted, sum(pairs)))

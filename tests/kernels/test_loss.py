@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ctxext.kernels import loss as kernel
-from ctxext.kernels.loss import Unembedding, fused_loss, token_scores
+from ctxext.kernels.loss import Unembedding, chunk_rows, fused_loss, token_scores
 
 
 def problem(rows: int, width: int = 7, vocabulary: int = 13, dtype=torch.float32) -> tuple[Tensor, ...]:
@@ -17,6 +18,22 @@ def problem(rows: int, width: int = 7, vocabulary: int = 13, dtype=torch.float32
     weights = torch.rand(rows, generator=draw) * (torch.rand(rows, generator=draw) > 0.3)
     weights[0] = 0.5
     return *(tensor.to(dtype).requires_grad_() for tensor in (hidden, weight, bias)), targets, weights
+
+
+class Largest(TorchDispatchMode):
+    """Notes the most elements of a tensor that is made or written while it is in force, and those of products."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements, self.products = 0, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        parts = made if isinstance(made, tuple | list) else (made,)
+        self.elements = max([self.elements, *(part.numel() for part in parts if isinstance(part, Tensor))])
+        if func.overloadpacket in (torch.ops.aten.mm, torch.ops.aten.addmm_):
+            self.products.append(made.numel())
+        return made
 
 
 @pytest.mark.parametrize("rows", [1, 3, 8, 9, 16, 17, 31])
@@ -112,3 +129,74 @@ def test_a_target_hits_where_it_is_likeliest_and_of_equals_only_the_lowest_id_hi
     logits = torch.tensor([[1.0, 3.0, 3.0, 2.0]] * 4 + [[0.0] * 4] * 4)
     _, hit = token_scores(torch.eye(8), Unembedding(logits.T.contiguous(), None, 0.0), torch.tensor([0, 1, 2, 3] * 2))
     assert hit.tolist() == [False, True, False, False, True, False, False, False]
+
+
+def test_rows_of_weight_zero_are_not_looked_at_and_cost_no_product():
+    hidden, weight, bias, targets, weights = problem(40)
+    unembedding, some = Unembedding(weight, bias, 1.5), weights > 0
+    meant = torch.autograd.grad(fused_loss(hidden[some], unembedding, targets[some], weights[some]), hidden)
+    other = torch.where(some[:, None], hidden, torch.nan).detach().requires_grad_()
+    targets = torch.where(some, targets, -100)
+    with Largest() as seen:
+        found = torch.autograd.grad(fused_loss(other, unembedding, targets, weights), other)
+    assert torch.equal(found[0], meant[0])
+    assert not found[0][~some].any()
+    assert seen.products == [int(some.sum()) * 13, int(some.sum()) * 7, 13 * 7]
+
+
+@pytest.mark.parametrize("cap", [0.0, 1.5], ids=["no cap", "cap"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_no_tensor_grows_with_rows_times_vocabulary(cap, dtype, monkeypatch):
+    monkeypatch.setattr(kernel, "CHUNK", 4)
+    hidden, weight, bias, targets, weights = problem(100, vocabulary=50)
+    hidden, unembedding = hidden.to(dtype), Unembedding(weight, bias, cap)
+    for form in (
+        lambda: fused_loss(hidden, unembedding, targets, weights).backward(),
+        lambda: token_scores(hidden, unembedding, targets),
+    ):
+        with Largest() as seen:
+            form()
+        assert 0 < seen.elements <= 100 * 7  # the states; all logits are 5000, a chunk's 200
+
+
+def test_logits_are_held_of_so_many_rows_that_their_bytes_are_bounded():
+    rows = {vocabulary: chunk_rows(vocabulary) for vocabulary in (2, 4096, 8192, 49_152, 150_000, 262_144)}
+    assert rows[2] == rows[4096] == 1024
+    assert all(4 * vocabulary * count <= max(48 * 2**20, 4 * vocabulary * 128) for vocabulary, count in rows.items())
+    assert min(rows.values()) == 128
+
+
+def test_gradients_that_are_not_wanted_are_not_made():
+    hidden, weight, bias, targets, weights = problem(9)
+    unembedding, frozen = Unembedding(weight, bias, 1.5), Unembedding(weight.detach(), bias.detach(), 1.5)
+    counts = []
+    for states, head in ((hidden, unembedding), (hidden, frozen), (hidden.detach(), unembedding)):
+        with Largest() as seen:
+            fused_loss(states, head, targets, weights).backward()
+        counts.append(len(seen.products))
+    with torch.no_grad(), Largest() as seen:
+        value = fused_loss(hidden, unembedding, targets, weights)
+    assert [*counts, len(seen.products)] == [3, 2, 2, 1]
+    assert not value.requires_grad
+    torch.testing.assert_close(value, fused_loss(hidden, unembedding, targets, weights).detach())
+    assert (hidden.grad is None, weight.grad is None, bias.grad is None) == (False, False, False)
+
+
+def test_a_gradient_asked_for_twice_is_the_same_and_both_add_up():
+    hidden, weight, bias, targets, weights = problem(9)
+    value = fused_loss(hidden, Unembedding(weight, bias, 0.0), targets, weights)
+    first, second = (torch.autograd.grad(value, (hidden, weight, bias), retain_graph=True) for _ in range(2))
+    value.backward(retain_graph=True)
+    value.backward()
+    for one, other, added in zip(first, second, (hidden.grad, weight.grad, bias.grad), strict=True):
+        assert torch.equal(one, other)
+        torch.testing.assert_close(added, 2 * one)
+
+
+def test_scores_of_no_rows_are_none_and_those_of_training_are_the_same():
+    hidden, weight, bias, targets, _ = problem(9)
+    unembedding = Unembedding(weight, bias, 1.5)
+    nll, hit = token_scores(hidden[:0], unembedding, targets[:0])
+    assert (nll.shape, hit.shape, hit.dtype) == ((0,), (0,), torch.bool)
+    nll, _ = token_scores(hidden, unembedding, targets)
+    torch.testing.assert_close(nll.mean(), fused_loss(hidden, unembedding, targets, torch.ones(9)).detach())

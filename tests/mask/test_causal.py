@@ -4,7 +4,11 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
+from ctxext.attention.rerope import Rerope
+from ctxext.attention.self_extend import SelfExtend
+from ctxext.attention.softmax import Softmax
 from ctxext.kernels import gather as kernel
 from ctxext.mask.causal import Causal
 from ctxext.places import Places
@@ -60,7 +64,7 @@ def test_every_view_sees_only_pairs_within_its_reach(each_mask):
     for view in (view for mask in in_layers(each_mask) for view in mask.views()):
         visible = view.visible(places, places)[0]
         assert not (visible & (gap < view.reach.beyond)).any()
-        if view.reach.tag == "band":
+        if view.reach.tag in ("band", "chunk"):
             assert not (visible & (gap >= view.reach.size)).any()
         if view.reach.tag == "head":
             assert not visible[..., view.reach.size :].any()
@@ -70,12 +74,33 @@ def test_a_reach_that_promises_to_be_whole_is(each_mask):
     for view in (view for mask in in_layers(each_mask) for view in mask.views()):
         reach = view.reach
         if reach.is_whole:
-            count = min(reach.size, 50) if reach.tag == "band" else 50
+            count = min(reach.size, 50) if reach.tag in ("band", "chunk") else 50
             places = Places.of(torch.arange(count)[None])
             past = torch.ones(count, count, dtype=torch.bool).tril()
             assert reach.tag != "head"
             assert reach.beyond == 0
             assert (view.visible(places, places)[0] == past).all()
+
+
+def within(reach, places: Places) -> Tensor:
+    """Return bool [T, T]: the pair of a row of one document lies within `reach`."""
+    at = places.ordinals[0]
+    gap = at[:, None] - at
+    inside = {
+        "causal": gap >= 0,
+        "band": gap < reach.size,
+        "chunk": torch.stack([at // max(reach.size, 1) == chunk for chunk in (at // max(reach.size, 1)).tolist()]),
+        "head": (at < reach.size).expand(gap.shape),
+    }
+    return inside[reach.tag] & (gap >= reach.beyond)
+
+
+@pytest.mark.parametrize("extended", [Softmax(), SelfExtend(7, 3), Rerope(30, 0.0, 16), SelfExtend(20, 2)])
+def test_a_reach_that_promises_to_be_full_holds_no_other_pair(each_mask, extended):
+    places = Places.of(torch.arange(100)[None])
+    for view in (view for mask in in_layers(each_mask) for view in extended.views(mask)):
+        if view.reach.is_full:
+            assert torch.equal(view.visible(places, places)[0, 0], within(view.reach, places))
 
 
 def test_no_reach_that_bounds_a_view_is_larger_than_it_must_be(each_mask):
@@ -84,7 +109,7 @@ def test_no_reach_that_bounds_a_view_is_larger_than_it_must_be(each_mask):
     gap = torch.arange(count)[:, None] - torch.arange(count)
     for view in (view for mask in in_layers(each_mask) for view in mask.views()):
         visible = view.visible(places, places)[0].any(dim=0)
-        if view.reach.tag == "band" and view.reach.size > view.reach.beyond:
+        if view.reach.tag in ("band", "chunk") and view.reach.size > view.reach.beyond:
             assert gap[visible].max() == view.reach.size - 1
         if view.reach.tag == "head":
             assert visible[:, view.reach.size - 1].any()

@@ -7,6 +7,11 @@ import torch
 from ctxext.maths import rotary
 
 
+def turned_to(heads, positions, frequencies, amplitude: float):
+    """Return `heads` turned to `positions`."""
+    return rotary.turn(heads, rotary.waves(positions, frequencies, amplitude, heads.dtype))
+
+
 def test_frequencies_fall_from_1_by_the_same_ratio_from_pair_to_pair():
     golden = [1, 0.1, 0.01, 0.001, 0.000177828]
     found = rotary.frequencies(10000.0, 32)
@@ -59,7 +64,7 @@ def test_heads_turn_by_angles_that_are_right_at_position_100000():
     frequencies = rotary.frequencies(10000.0, 32)
     heads = torch.randn(1, 1, 3, 32, generator=torch.Generator().manual_seed(0))
     positions = [99_999, 100_000, 99_001]
-    found = rotary.turn(heads, torch.tensor([positions]), frequencies, 1.0)[0, 0].double().numpy()
+    found = turned_to(heads, torch.tensor([positions]), frequencies, 1.0)[0, 0].double().numpy()
     pairs = heads[0, 0, :, :16].double().numpy() + 1j * heads[0, 0, :, 16:].double().numpy()
     turned = pairs * np.exp(1j * np.outer(positions, frequencies.double().numpy()))
     # A float32 angle of 1e5 radians is off by up to 1e5 x 2^-24 = 0.006, times a head's size of up to 3.
@@ -70,10 +75,10 @@ def test_heads_turn_by_angles_that_are_right_at_position_100000():
 def test_angles_keep_single_precision_under_autocast_and_in_bfloat16_heads():
     heads = torch.ones(1, 1, 1, 8)
     positions, frequencies = torch.tensor([[4097]]), rotary.frequencies(10000.0, 8)
-    exact = rotary.turn(heads, positions, frequencies, 1.0)
+    exact = turned_to(heads, positions, frequencies, 1.0)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(rotary.turn(heads, positions, frequencies, 1.0), exact)
-    rounded = rotary.turn(heads.bfloat16(), positions, frequencies, 1.0)
+        assert torch.equal(turned_to(heads, positions, frequencies, 1.0), exact)
+    rounded = turned_to(heads.bfloat16(), positions, frequencies, 1.0)
     assert rounded.dtype == torch.bfloat16
     torch.testing.assert_close(rounded.float(), exact, rtol=0, atol=0.02)
 
@@ -81,7 +86,7 @@ def test_angles_keep_single_precision_under_autocast_and_in_bfloat16_heads():
 def test_turning_keeps_the_norm_and_the_amplitude_scales_it():
     heads, positions = torch.randn(2, 3, 5, 8, generator=torch.Generator().manual_seed(1)), torch.arange(5).expand(2, 5)
     for amplitude in (1.0, 1.3):
-        turned = rotary.turn(heads, positions, rotary.frequencies(100.0, 8), amplitude)
+        turned = turned_to(heads, positions, rotary.frequencies(100.0, 8), amplitude)
         torch.testing.assert_close(turned.norm(dim=-1), amplitude * heads.norm(dim=-1))
 
 
@@ -95,7 +100,7 @@ def test_halves_and_neighbours_agree_after_the_permutation_of_checkpoints():
     turned = torch.empty_like(interleaved)
     turned[..., 0::2] = even * angles.cos() - odd * angles.sin()
     turned[..., 1::2] = odd * angles.cos() + even * angles.sin()
-    torch.testing.assert_close(rotary.turn(heads, positions, frequencies, 1.0)[..., neighbours], turned)
+    torch.testing.assert_close(turned_to(heads, positions, frequencies, 1.0)[..., neighbours], turned)
 
 
 def test_yarn_s_factors_are_what_its_blend_divides_by():
@@ -108,7 +113,27 @@ def test_yarn_s_factors_are_what_its_blend_divides_by():
 def test_pairs_may_stand_at_positions_of_their_own():
     heads, frequencies = torch.randn(1, 2, 3, 4, generator=torch.Generator().manual_seed(3)), torch.tensor([1.0, 0.1])
     own = torch.tensor([[[5, 2], [6, 2], [0, 3]]])
-    turned = rotary.turn(heads, own, frequencies, 1.0)
+    turned = turned_to(heads, own, frequencies, 1.0)
     for pair in range(2):
-        alone = rotary.turn(heads, own[..., pair], frequencies, 1.0)
+        alone = turned_to(heads, own[..., pair], frequencies, 1.0)
         assert torch.equal(turned[..., [pair, pair + 2]], alone[..., [pair, pair + 2]])
+
+
+def test_the_gradient_of_turning_is_that_of_the_formula():
+    heads, gradient = torch.randn(2, 2, 3, 5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    by = rotary.waves(torch.tensor([[0, 3, 9, 2, 70]]).expand(2, 5), rotary.frequencies(100.0, 8), 1.3, torch.float64)
+    heads.requires_grad_()
+    rotary.turn(heads, by).backward(gradient)
+    numbers = torch.view_as_complex(torch.stack(gradient.chunk(2, dim=-1), dim=-1))
+    back = numbers * torch.complex(by.cosine, -by.sine)
+    torch.testing.assert_close(heads.grad, torch.cat((back.real, back.imag), dim=-1))
+    plain = torch.autograd.gradcheck(lambda leaf: rotary.turn(leaf, by), heads)
+    assert plain
+
+
+def test_turning_means_the_same_where_a_compiler_writes_it(monkeypatch):
+    heads = torch.randn(1, 2, 5, 8, generator=torch.Generator().manual_seed(4))
+    by = rotary.waves(torch.arange(5)[None], rotary.frequencies(100.0, 8), 1.0, heads.dtype)
+    eager = rotary.turn(heads, by)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(rotary.turn(heads, by), eager)

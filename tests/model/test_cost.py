@@ -5,7 +5,6 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ctxext.attention.block_topk import BlockTopk
@@ -17,6 +16,7 @@ from ctxext.attention.retention import Retention
 from ctxext.attention.self_extend import SelfExtend
 from ctxext.attention.softmax import Softmax
 from ctxext.config.folders import option_file, options
+from ctxext.evaluation.costs.computed import computed_flops
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
@@ -36,11 +36,9 @@ CPU = torch.device("cpu")
 
 def counted(network: object, length: int) -> int:
     """Return what torch counts for the logits of a row of `length` tokens, with dense attention."""
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH), torch.no_grad():
-        tokens = torch.zeros(1, length, dtype=torch.int64)
-        hidden = network.hidden(tokens, torch.arange(length)[None])
-        hidden @ network.unembedding[0].T
-    return counter.get_total_flops()
+    tokens = torch.zeros(1, length, dtype=torch.int64)
+    with torch.no_grad():
+        return computed_flops(lambda: network.hidden(tokens, torch.arange(length)[None]) @ network.unembedding[0].T)
 
 
 @pytest.mark.parametrize("geometry", [GEOMETRY, UNTIED])
@@ -215,7 +213,7 @@ def test_what_is_counted_of_a_cache_is_what_it_keeps_when_it_makes_room():
     for start in range(0, 400, 40):
         tokens = torch.zeros(1, 40, dtype=torch.int64)
         network.hidden(tokens, torch.arange(start, start + 40)[None], cache=cache)
-    strips = [strip for layer in cache.layers for strip in layer]
+    strips = [strip for layer in cache.layers for strip in layer.strips]
     assert sum(part.nbytes for strip in strips for part in strip.pieces(12)) == cost.cache_bytes(network, 400)
 
 

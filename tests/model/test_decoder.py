@@ -14,7 +14,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
-from ctxext.model.decoder import Decoder
+from ctxext.model.decoder import Decoder, gathered
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
 from ctxext.places import Places
 from ctxext.position.alibi import Alibi
@@ -300,7 +300,7 @@ def looks(network: Decoder, layer: int, length: int) -> Tensor:
     )
     everyone = Places.of(places(ids))
     values = torch.eye(length).expand(k.shape)  # what is gathered from them are the weights
-    return network.attend(layer, everyone, None, q, lambda states: (q, k, values))[0]
+    return gathered(network.members[layer], everyone, None, q, lambda states: (q, k, values))[0]
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from ctxext.attention.recurrence import Recurrence
 from ctxext.attention.softmax import Softmax
 from ctxext.mask.document import IntraDocument
 from ctxext.places import Places
-from ctxext.position.cope import Cope, CopeLayer
+from ctxext.position.cope import Cope, CopeLayer, Counted
 from ctxext.refusal import Refusal
 from ctxext.seams import Attention, Heads, Mask, Sizes
 
@@ -50,6 +50,14 @@ def test_the_bias_is_the_formula_of_the_paper(num_positions):
                 row = q[0, head, query], logits[0, head, query], visible[0, 0, query]
                 wanted = oracle(learned.table, *row, query, key)
                 assert found[0, head, query, key].item() == pytest.approx(wanted, abs=1e-5)
+
+
+def test_gradients_are_those_of_the_written_out_formula():
+    draw = torch.Generator().manual_seed(2)
+    scores, logits = torch.randn(1, 2, 5, 4, generator=draw), 2 * torch.randn(1, 2, 5, 9, generator=draw)
+    visible = torch.ones(5, 9, dtype=torch.bool).tril(4)[None, None]
+    doubles = scores.double().requires_grad_(), logits.double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda *parts: Counted.apply(*parts, visible), doubles)
 
 
 def test_gates_of_unseen_keys_are_shut_before_they_are_summed():

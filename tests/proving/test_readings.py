@@ -8,7 +8,7 @@ from torch import Tensor
 from ctxext.attention.log_n import LogN
 from ctxext.attention.self_extend import SelfExtend
 from ctxext.attention.softmax import Softmax
-from ctxext.model.cache import DecoderCache
+from ctxext.model.cache import DecoderCache, LayerCache
 from ctxext.model.decoder import Decoder
 from ctxext.places import Places
 from ctxext.position.rope import Rope, RopeInterp
@@ -71,18 +71,17 @@ class Averaging(Softmax):
         return found + found.mean(dim=0, keepdim=True)
 
 
-class TurnedKeys(DecoderCache):
-    """Keeps keys that are turned already, so that attention turns them again."""
-
-    def extend(self, layer: int, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        key, *others = new
-        places = self.keys(layer)
-        turned = Rope(10000.0).rotate(key, places.part(places.size - key.shape[2], places.size))
-        return super().extend(layer, (turned, *others))
-
-
 def test_keys_that_were_turned_before_they_were_kept_fail_the_cache_alone(failing, monkeypatch):
-    monkeypatch.setattr(Decoder, "new_cache", lambda self: TurnedKeys())
+    keep = LayerCache.extend
+
+    def keep_turned(self: LayerCache, new: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Keep keys that are turned already, so that attention turns them again."""
+        key, *others = new
+        here = self.keys.part(self.keys.size - key.shape[2], self.keys.size)
+        return keep(self, (Rope(10000.0).rotate(key, here), *others))
+
+    monkeypatch.setattr(Decoder, "new_cache", lambda self: DecoderCache())
+    monkeypatch.setattr(LayerCache, "extend", keep_turned)
     assert failing() == {"cache"}
 
 

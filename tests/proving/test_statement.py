@@ -13,11 +13,11 @@ from ctxext.mask.lambda_mask import LambdaMask
 from ctxext.mask.layered import Layered
 from ctxext.mask.sinks import Sinks
 from ctxext.mask.sliding_window import SlidingWindow
-from ctxext.places import Places
+from ctxext.places import Places, unmoved
 from ctxext.places import distances as columns_between
 from ctxext.proving.statement import distances
 from ctxext.proving.visibility import mask
-from ctxext.seams import Mask, Reach, View, unmoved
+from ctxext.seams import Mask, Reach, View
 
 
 def one_wider(self: SlidingWindow) -> tuple[View, ...]:

@@ -67,7 +67,7 @@ class Blind(IntraDocument):
     ("member", "fault"), [(Hidden(), "pairs pass that"), (Doubled(), "count twice"), (Blind(), "see itself")]
 )
 def test_views_that_contradict_their_reach_or_each_other_are_found(member: Mask, fault: str, examined, monkeypatch):
-    monkeypatch.setattr("ctxext.kernels.gather.BLOCK", 4)  # as in a long text, where the reach cuts
+    monkeypatch.setattr("ctxext.kernels.tiles.BLOCK", 4)  # as in a long text, where the reach cuts
     found = mask(examined(mask=member))
     assert (found.holds, fault in found.words) == (False, True)
 

@@ -37,13 +37,14 @@ def write_steps(journal, first, last, loss=3.0):
 def test_a_step_is_a_line_of_metrics_and_the_same_scalars(tmp_path):
     with Journal(tmp_path, "n") as journal:
         journal.log_step(row(1))
-        journal.log_step(row(2) | {"during/nll/1024": 3.5})
+        journal.log_step(row(2) | {"during/nll/1024": 3.5, "waited": 0.125})
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines[0] == row(1)
     accumulator = read(tmp_path)
     assert steps_of(accumulator, "train/loss") == [1, 2]
     assert accumulator.Scalars("train/tokens_per_second")[0].value == 8192
     assert steps_of(accumulator, "during/nll/1024") == [2]
+    assert [(event.step, event.value) for event in accumulator.Scalars("train/waiting_share")] == [(2, 0.25)]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -130,7 +131,7 @@ def test_a_run_with_everything_has_at_most_about_sixty_tags(content, tmp_path):
         for metric in ("BLEU", "chrF", "TER")
     ]
     with Journal(tmp_path, "n") as journal:
-        journal.log_step(row(1) | {"accuracy": 0.5, "during/nll/256": 3.0, "during/nll/1024": 3.0})
+        journal.log_step(row(1) | {"accuracy": 0.5, "waited": 0.1, "during/nll/256": 3.0, "during/nll/1024": 3.0})
         journal.results(Results(**content), {})
     tags = read(tmp_path).Tags()
     count = sum(len(tags[kind]) for kind in ("scalars", "images", "tensors"))

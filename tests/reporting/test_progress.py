@@ -1,7 +1,7 @@
 import sys
 
 from ctxext.reporting import progress
-from ctxext.reporting.progress import MeasureLine, StepLine, clock, watched
+from ctxext.reporting.progress import MeasureLine, StepLine, clock, waiting, watched
 
 
 class Clock:
@@ -104,3 +104,11 @@ def test_on_a_terminal_the_line_of_a_measurement_is_rewritten_in_place(monkeypat
     assert written.count("\n") == 1
     assert "eval   base  128  1/2  0:00" in written
     assert "eval   base  256  perplexity 9.1  0:00" in written
+
+
+def test_waiting_for_data_is_told_above_a_hundredth_of_the_time():
+    def rows(waited):
+        return [row(1), row(2) | {"seconds": 3.0, "waited": 0.0}, row(3) | {"seconds": 1.0, "waited": waited}]
+
+    assert waiting(rows(0.06)) == "1.5% of the steps' time was spent waiting for data"
+    assert waiting(rows(0.04)) == waiting([row(1)]) == waiting([]) == ""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from ctxext.training.signals import Stop
 GEOMETRY = DecoderGeometry(300, 16, 24, 2, 2, 1, 8, True, 1e-5)
 SETTINGS = Trainer(8, 96, 1, 0.01, 0.1, 2, 0.1, 0.9, 0.95, 1.0, 3, 9, "auto", "fp32", False)
 TEXTS = [f"Text {i} says: " + " ".join(f"{i}.{j}" for j in range(9 + 2 * i)) for i in range(7)]
-KEYS = {"step", "loss", "learning_rate", "grad_norm", "tokens", "seconds", "samples"}
+KEYS = {"step", "loss", "learning_rate", "grad_norm", "tokens", "seconds", "waited", "samples"}
+CLOCK = {"seconds", "waited"}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def run(course: Course, stop_at: int = 0, seed: int = 0) -> Ran:
     stop, rows = Stop(), []
 
     def log(row: dict[str, Any]) -> None:
-        rows.append({key: value for key, value in row.items() if key != "seconds"})
+        rows.append({key: value for key, value in row.items() if key not in CLOCK})
         stop.asked = row["step"] == stop_at
 
     model = network(seed)
@@ -121,6 +123,33 @@ def test_a_killed_run_goes_on_from_its_last_save(course: Course) -> None:
     assert equal(rest.tensors, straight.tensors)
 
 
+def test_a_row_that_can_t_be_made_stops_the_run_at_its_own_step_and_leaves_no_thread(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, rows = Rows.batch, []
+
+    def spoilt(self: Rows, first: int, count: int) -> Batch:
+        if first == 4 * 6:
+            raise LookupError("the fifth")
+        return made(self, first, count)
+
+    monkeypatch.setattr(Rows, "batch", spoilt)
+    model, watcher = network(), Watcher(rows.append, lambda step: {}, Stop())
+    progress, optimiser = resume(model, course, lambda sentence: None)
+    with pytest.raises(LookupError, match="the fifth"):
+        fit(model, course, watcher, progress, optimiser)
+
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert list(checkpoint.steps(course.checkpoints)) == [3]
+    assert not any(thread.name.startswith("feed") for thread in threading.enumerate())
+
+
+def test_a_step_has_the_whole_rows_that_fit_and_one_at_least(course: Course) -> None:
+    assert elsewhere(course, "more", batch_tokens=111).rows_a_step == 6
+    with pytest.raises(Refusal, match="batch_tokens=15 must hold a row of 16 tokens"):
+        run(elsewhere(course, "less", batch_tokens=15))
+
+
 def test_two_runs_in_one_process_don_t_depend_on_their_order(course: Course) -> None:
     a, b = elsewhere(course, "a"), elsewhere(course, "b", learning_rate=0.02)
     forth = run(a), run(b)
@@ -155,6 +184,7 @@ def test_a_row_has_the_keys_of_the_contract_and_what_the_probe_measured(course: 
     assert all(row.keys() >= KEYS for row in rows)
     assert [row["samples"] for row in rows] == [course.rows.batch(6 * step, 6).samples for step in range(8)]
     assert {row["tokens"] for row in rows} == {96}
+    assert all(0 <= row["waited"] <= row["seconds"] for row in rows)
     json.dumps(rows)
 
 
@@ -174,7 +204,7 @@ def test_training_learns(course: Course) -> None:
 
 def gradients(model: Decoder, batch: Batch, accumulate: int) -> tuple[float, list[torch.Tensor]]:
     model.zero_grad()
-    loss = accumulate_gradients(model, batch, dataclasses.replace(SETTINGS, accumulate=accumulate))
+    loss = float(accumulate_gradients(model, batch, dataclasses.replace(SETTINGS, accumulate=accumulate)))
     return loss, [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
 
 

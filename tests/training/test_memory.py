@@ -112,6 +112,7 @@ from ctxext.model.resident import peak
 from ctxext.position.rope import Rope
 from ctxext.training import memory
 from ctxext.training.adapters import attach
+from ctxext.training.allocator import arranged
 from ctxext.training.loop import accumulate_gradients
 from ctxext.training.optimiser import make_optimiser
 import dataclasses
@@ -121,7 +122,7 @@ settings = dataclasses.replace(SETTINGS, **json.loads(sys.argv[1]))
 model = DecoderGeometry(2000, 256, 704, 6, 4, 2, 64, True, 1e-5).build(Rope(10000.0), IntraDocument(), Softmax())
 attach(model, settings, seed=0)
 rows = batch(4, 512, 2000)
-with memory.spared(settings):
+with arranged(settings, torch.device("cpu")):
     found = memory.forecast(model.train(), rows, settings)
     model.gradient_checkpointing = settings.gradient_checkpointing
     optimiser = make_optimiser(model, settings)

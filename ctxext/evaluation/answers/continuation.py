@@ -16,8 +16,9 @@ from torch import Tensor
 
 from ctxext.data.tokenizer import end_token
 from ctxext.evaluation.ground import Ground
-from ctxext.evaluation.reader import Model, Reader, device_of, positions_of
+from ctxext.evaluation.reader import Model, Reader, device_of
 from ctxext.evaluation.results import Row
+from ctxext.model.pieces import CHUNK, keeps_prefix, through
 from ctxext.tasks.samples import Asked, Question
 
 EXACT, WRITTEN = "exact match", "share written"
@@ -75,12 +76,6 @@ def continued(
     return found
 
 
-def keeps_prefix(model: Model) -> bool:
-    """Return whether `model` reads a text as it is read when more follows."""
-    seams = (getattr(model, seam, None) for seam in ("position", "mask", "attention"))
-    return all(member.keeps_prefix() for member in seams if member is not None)
-
-
 def side_by_side(cues: Sequence[Cue], keeps_prefix: bool) -> Iterator[list[int]]:
     """Yield the numbers of the `cues` read at once: of like lengths where the model `keeps_prefix`, else of equal ones.
 
@@ -101,12 +96,12 @@ def write(model: Model, cues: Sequence[Cue], choose: Choose, is_over: Callable[[
     Where a row's prompt is longer than others, its own tokens are read in place of those that would be written.
     """
     texts, written = [list(cue.tokens) for cue in cues], [list[int]() for _ in cues]
-    going, cache = set(range(len(cues))), model.new_cache()
-    read, stop = 0, min(map(len, texts))
-    while going:
-        rows = torch.tensor([text[read:stop] for text in texts], device=device_of(model))
-        logits = logits_of(model, model.hidden(rows, positions_of(rows) + read, cache=cache)[:, -1])
-        read, stop = stop, stop + 1
+    going, cache, device = set(range(len(cues))), model.new_cache(), device_of(model)
+    read = min(map(len, texts))
+    for _, piece in through(model, cache, torch.tensor([text[:read] for text in texts], device=device), CHUNK):
+        hidden = piece
+    while True:
+        logits = logits_of(model, hidden[:, -1])
         for row, text in enumerate(texts):
             if len(text) > read:
                 continue  # more of its prompt is to be read
@@ -115,7 +110,11 @@ def write(model: Model, cues: Sequence[Cue], choose: Choose, is_over: Callable[[
                 written[row].append(text[-1])
                 if len(written[row]) == cues[row].budget or is_over(written[row]):
                     going.remove(row)
-    return written
+        if not going:
+            return written
+        rows = torch.tensor([text[read : read + 1] for text in texts], device=device)
+        hidden = model.hidden(rows, torch.full_like(rows, read), cache=cache)
+        read += 1
 
 
 def logits_of(model: Model, hidden: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ Shapes: B questions, P prompt tokens, A answer tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from ctxext.evaluation.reader import Reader, device_of, positions_of, scores
+from ctxext.evaluation.reader import Reader, batches, device_of, scores
+from ctxext.model.pieces import CHUNK, positions_of, through
 
 
 class Prompt(NamedTuple):
@@ -37,33 +38,41 @@ class Prompt(NamedTuple):
 @torch.inference_mode()
 def ranks(reader: Reader, prompts: Sequence[Prompt]) -> list[list[int]]:
     """Return for each gold answer of each of `prompts` how many other candidates are at least as likely."""
-    found: list[list[int]] = []
-    # Prompts of one task and length are equally long, but for answers of unlike lengths.
-    for _, group in groupby(prompts, key=lambda prompt: prompt.shape):
-        alike = list(group)
-        totals = candidate_totals(reader, alike)
-        for column, prompt in enumerate(alike):
-            nll = totals[:, column]
-            found.append([int((nll <= nll[gold]).sum()) - 1 for gold in range(prompt.golds)])
+    found: list[list[int]] = [[] for _ in prompts]
+    for numbers in alike(prompts, reader.batch_tokens):
+        some = [prompts[number] for number in numbers]
+        for number, prompt, nll in zip(numbers, some, candidate_totals(reader, some).T, strict=True):
+            found[number] = [int((nll <= nll[gold]).sum()) - 1 for gold in range(prompt.golds)]
     return found
+
+
+def alike(prompts: Sequence[Prompt], batch_tokens: int) -> Iterator[list[int]]:
+    """Yield the numbers of those of `prompts` that are of one shape, of at most `batch_tokens` at once, or one."""
+    numbers = sorted(range(len(prompts)), key=lambda number: prompts[number].shape)
+    for (size, *_), group in groupby(numbers, key=lambda number: prompts[number].shape):
+        mine = list(group)
+        for run in batches(range(len(mine)), batch_tokens // size):
+            yield mine[run.start : run.stop]
 
 
 def candidate_totals(reader: Reader, prompts: list[Prompt]) -> Tensor:
     """Return the nll [candidates, B] of each answer to `prompts` of one shape, summed over its tokens, in nats.
 
-    All but the prompts' last tokens are read once, and each candidate goes on.
+    The prompts are read once. Their last states tell each candidate's first token, and each goes on for the others.
     """
     model, budget = reader.model, prompts[0].room
     rows = torch.tensor([reader.prompt(prompt.tokens, budget) for prompt in prompts], device=device_of(model))
-    first, last = rows[:, :-1], rows[:, -1:]
-    cache = model.new_cache()
-    model.hidden(first, positions_of(first), cache=cache)
+    cache, before = model.new_cache(), rows.shape[1]
+    for _, piece in through(model, cache, rows, CHUNK):
+        reader.pace.tick()
+        ended = piece[:, -1:]
     totals = []
     for candidate in range(len(prompts[0].answers)):
         answers, counted = padded([prompt.answers[candidate] for prompt in prompts], rows.device)
-        read = torch.cat((last, answers[:, :-1]), dim=1)
-        hidden = model.hidden(read, positions_of(read) + first.shape[1], cache=cache.repeat(1))
-        nll, _ = scores(model, hidden, answers)
+        states, read = [ended], answers[:, :-1]
+        if read.shape[1]:
+            states.append(model.hidden(read, positions_of(read) + before, cache=cache.fork()))
+        nll, _ = scores(model, torch.cat(states, dim=1), answers)
         totals.append((nll.double() * counted).sum(dim=1))
     return torch.stack(totals)
 

@@ -14,22 +14,24 @@ import torch
 from torch import Tensor
 
 from ctxext.evaluation.costs.computed import computed_flops
-from ctxext.evaluation.costs.timing import FEWEST, SPAN, Timing, growth, timed
+from ctxext.evaluation.costs.timing import FEWEST, LEAST, SPAN, Timing, growth, timed
 from ctxext.evaluation.found import Found
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.ledger import OutOfMemoryError, within_memory
 from ctxext.evaluation.reader import Model, Reader, TruncatedReader, device_of
 from ctxext.evaluation.results import Row
 from ctxext.evaluation.shortage import AT_ONE_ROW, beyond
-from ctxext.model.cache import ROOM
 from ctxext.model.cost import counted, head_weights, weight_bytes
+from ctxext.model.pieces import CHUNK, through
 from ctxext.model.resident import forget_peak, held, peak
+from ctxext.model.strip import ROOM
 
 PROTOCOL = (
     "one row at a time. flops_per_token: needed by the true mask, the logits of every token among them; "
     "computed_flops_per_token: all pairs that kernels are given. ms_per_token: wall time of reading the row into an "
-    "empty cache, up to the logits after it, over its tokens; decode_ms_per_token: of one more token at its end; "
-    "medians after a warm-up, and the least of the tries. truncated, beyond the trained length: a pass for each token. "
+    f"empty cache, {CHUNK} tokens at once where that changes nothing, up to the logits after it, over its tokens; "
+    "decode_ms_per_token: of one more token at its end; medians after a warm-up, and the least of the tries, of which "
+    f"there are {LEAST} where they take long. truncated, beyond the trained length: a pass for each token. "
     "peak_bytes: the weights, and what reading adds at its peak to what was held before. cache_bytes_per_token: what "
     "later tokens can look at, over the length. exponent: of time against length"
 )
@@ -96,6 +98,7 @@ def cost_of_pass(model: Model, tokens: Tensor, repeats: int) -> Row:
     row["computed_flops_per_token"] = flops / size + 2 * head_weights(model) * (size - 1) / size
     if repeats:
         reading = timed(lambda: read(model.new_cache()), repeats, device)
+        repeats = reading.tries
         row |= in_milliseconds("ms_per_token", reading, size)
         row |= in_milliseconds("decode_ms_per_token", decoding(model, tokens, repeats), 1)
     weight: Tensor = model.unembedding[0]
@@ -111,8 +114,8 @@ def in_milliseconds(key: str, timing: Timing, tokens: int) -> Row:
 @torch.inference_mode()
 def read_on(model: Model, tokens: Tensor, cache: Any, start: int = 0) -> Tensor:
     """Return the logits after `tokens` [1, S], whose positions begin at `start`; `cache` has those before."""
-    positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)[None]
-    hidden = model.hidden(tokens, positions, cache=cache)
+    for _, piece in through(model, cache, tokens, CHUNK, start):
+        hidden = piece
     logits: Tensor = hidden[:, -1] @ model.unembedding[0].T
     return logits
 

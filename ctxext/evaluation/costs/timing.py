@@ -13,24 +13,31 @@ import torch
 FEWEST, SPAN = 3, 4
 """Lengths, and the factor from the shortest to the longest, from which an exponent may be told."""
 
+LEAST, ENOUGH = 3, 4.0
+"""Tries at least, and the seconds after which there are no more."""
+
 
 class Timing(NamedTuple):
-    """Wall time of something in seconds: the `median` of several tries, and the `least`, which others disturb least."""
+    """Wall time of something in seconds: the `median` of `tries`, and the `least`, which others disturb least."""
 
     median: float
     least: float
+    tries: int
 
 
 def timed(action: Callable[[], object], repeats: int, device: torch.device) -> Timing:
-    """Return how long `action` takes on `device`, done `repeats` times; it is warm already."""
-    seconds = []
-    for _ in range(repeats):
+    """Return how long `action` takes on `device`, done `repeats` times, or as often as ENOUGH seconds hold.
+
+    It is warm already, and done LEAST times at least, unless `repeats` are fewer.
+    """
+    seconds = list[float]()
+    while len(seconds) < min(repeats, LEAST) or (len(seconds) < repeats and sum(seconds) < ENOUGH):
         synchronise(device)
         started = perf_counter()
         action()
         synchronise(device)
         seconds.append(perf_counter() - started)
-    return Timing(median(seconds), min(seconds))
+    return Timing(median(seconds), min(seconds), len(seconds))
 
 
 def synchronise(device: torch.device) -> None:

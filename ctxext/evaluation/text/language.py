@@ -145,13 +145,14 @@ def score_length(reader: Reader, windows: Windows, length: int, scored: int) -> 
 
 
 class Line(TypedDict):
-    """The sums over one document, and, by bucket of positions, of nll and counted tokens."""
+    """The sums over one document, by bucket of positions those of nll and counted tokens, and each token's nll."""
 
     nll: float
     hits: float
     counts: float
     sizes: float
     buckets: list[tuple[float, float]]
+    tokens: list[float]
 
 
 def score_windows(
@@ -166,10 +167,13 @@ def score_windows(
     nll, hit = reader.score(windows.last(length)[rows], length - first)
     counted, sizes = windows.targets[rows, -nll.shape[1] :].double(), windows.sizes[rows, -nll.shape[1] :]
     last = counted[:, -scored:]
-    require(bool(last.any(dim=1).all()), "evaluation.scored_tokens: a document has no target among them; raise it")
     parts = [(part[:, -scored:].double() * last).sum(dim=1).tolist() for part in (nll, hit, last, sizes)]
     buckets = bucket_sums(nll, counted, edges, first)
-    return [Line(nll=a, hits=b, counts=c, sizes=d, buckets=e) for a, b, c, d, e in zip(*parts, buckets, strict=True)]
+    tokens = nll[:, -scored:].double().tolist()
+    return [
+        Line(nll=a, hits=b, counts=c, sizes=d, buckets=e, tokens=f)
+        for a, b, c, d, e, f in zip(*parts, buckets, tokens, strict=True)
+    ]
 
 
 def bucket_sums(nll: Tensor, counted: Tensor, edges: Sequence[int], first: int) -> list[list[tuple[float, float]]]:
@@ -185,7 +189,9 @@ def bucket_sums(nll: Tensor, counted: Tensor, edges: Sequence[int], first: int) 
 
 
 def stacked(lines: Sequence[Line]) -> Scored:
-    """Return the sums of all documents from the `lines` of each."""
+    """Return the sums of all documents from the `lines` of each; refuse one without a target."""
+    counts = [line["counts"] for line in lines]
+    require(all(counts), "evaluation.scored_tokens: a document has no target among them; raise it")
     return Scored(*(np.array([line[key] for line in lines]) for key in ("nll", "hits", "counts", "sizes")))
 
 

@@ -14,6 +14,7 @@ from ctxext.evaluation.ground import Ground, KeyTokens
 from ctxext.evaluation.ledger import Ledger
 from ctxext.evaluation.reader import Model, Reader, TruncatedReader
 from ctxext.evaluation.results import Row
+from ctxext.evaluation.text.lines import lines_at
 from ctxext.maths.intervals import paired_bootstrap, ratio_bootstrap
 
 GAIN, LOSS = 2.0, 2.0
@@ -21,9 +22,13 @@ GAIN, LOSS = 2.0, 2.0
 FEWEST = 30
 
 
-def key_tokens(evaluator: str, model: Model, ground: Ground, ledger: Ledger) -> KeyTokens:
-    """Return the key tokens of `ground` in the eyes of `model`, called `evaluator`: its scores are kept in `ledger`."""
-    whole = token_losses(last_tokens(model, ground, ground.trained_length), ground, ledger, ground.settings.lengths[-1])
+def key_tokens(evaluator: str, model: Model, ground: Ground, ledger: Ledger, control: Ledger) -> KeyTokens:
+    """Return the key tokens of `ground` in the eyes of `model`, called `evaluator`, whose scores `ledger` keeps.
+
+    Those from a whole trained length are those of the truncation control, and kept in its ledger, `control`.
+    """
+    reader, length = last_tokens(model, ground, ground.trained_length), ground.settings.lengths[-1]
+    whole = token_losses(reader, ground, control, length)
     short = short_losses(model, ground, ledger)
     return KeyTokens(evaluator, (short - whole > GAIN) & (whole < LOSS) & targets(ground))
 
@@ -48,17 +53,8 @@ def short_losses(model: Model, ground: Ground, ledger: Ledger) -> Tensor:
 
 def token_losses(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> Tensor:
     """Return the nll [N, k], in doubles, of the scored tokens of windows of `length`, token by token."""
-    windows, scored = ground.windows, ground.settings.scored_tokens
-    sight = reader.sight(length, scored)
-    way = f"last {reader.trained_length} {reader.stride}" if isinstance(reader, TruncatedReader) else "whole"
-
-    def score(run: range) -> list[list[float]]:
-        nll, _ = reader.score(windows.last(sight)[run.start : run.stop], scored)
-        rows: list[list[float]] = nll.double().tolist()
-        return rows
-
-    keys = [f"tokens {ground.text_digest} {way} {sight} {scored} {index}" for index in range(len(windows.names))]
-    return torch.tensor(ledger.through(keys, score, reader.rows(sight, scored)), dtype=torch.float64)
+    lines = lines_at(reader, ground, ledger, length)
+    return torch.tensor([line["tokens"] for line in lines], dtype=torch.float64)
 
 
 def longppl_obstacle(reader: Reader, ground: Ground) -> str:

@@ -12,10 +12,12 @@ from torch import Tensor
 from ctxext.data.material import CorpusMaterial
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.ledger import Ledger
-from ctxext.evaluation.reader import Reader, TruncatedReader
+from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
 from ctxext.evaluation.results import Row
+from ctxext.evaluation.text.lines import lines_at
 from ctxext.maths.counted import generator
 from ctxext.maths.intervals import ratio_bootstrap
+from ctxext.model.pieces import keeps_prefix
 from ctxext.tasks import recall
 
 
@@ -38,19 +40,23 @@ def shift(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> Row:
     """Return the mean nll of the last k tokens of the passages, which end a text of `length` and fill `lengths[0]`."""
     settings, windows = ground.settings, ground.windows
     scored, size = settings.scored_tokens, settings.lengths[0]
-    filler = filler_of(ground)[-(length - size) :] if length > size else torch.empty(0, dtype=torch.long)
+    assert isinstance(reader, WholeReader), "the control has no shift"
+    begun = windows.begun(filler_of(ground)[None, size - length :])[0]
     passage = size - len(windows.beginning)
     counted = windows.targets[:, -scored:].double()
 
     def score(run: range) -> list[float]:
         rows = slice(run.start, run.stop)
-        texts = torch.cat((filler.expand(len(run), -1), windows.tokens[rows, -passage:]), dim=1)
-        nll, _ = reader.score(windows.begun(texts), scored)
+        nll = reader.score_behind(begun, windows.tokens[rows, -passage:], scored)
         sums: list[float] = (nll.double() * counted[rows]).sum(dim=1).tolist()
         return sums
 
     keys = [f"shift {ground.text_digest} {size} {length} {scored} {n}" for n in range(len(windows.names))]
-    nll = np.array(ledger.through(keys, score, reader.rows(length, scored)))
+    if length == size:
+        nll = np.array([line["nll"] for line in lines_at(reader, ground, ledger, length)])
+    else:
+        shared = keeps_prefix(reader.model)  # then the filler is read once for all
+        nll = np.array(ledger.through(keys, score, len(keys) if shared else reader.rows(length, scored)))
     counts = counted.sum(dim=1).numpy()
     low, high = ratio_bootstrap(nll, counts)
     value = float(nll.sum() / counts.sum())

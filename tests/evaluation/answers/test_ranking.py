@@ -14,7 +14,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.data.corpus import Corpus
 from ctxext.data.material import CorpusMaterial
 from ctxext.evaluation.answers.ranking import Prompt, padded, ranks, share_found
-from ctxext.evaluation.ground import samples_of
+from ctxext.evaluation.ground import Samples
 from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
 from ctxext.evaluation.settings import Evaluation
 from ctxext.kernels.loss import Unembedding
@@ -108,6 +108,26 @@ def test_prompts_and_candidates_may_be_of_unlike_lengths(network: nn.Module) -> 
     agree(WholeReader(network, 10_000), prompts_of(3, 30) + prompts_of(3, 29) + prompts_of(2, 30))
 
 
+def test_prompts_of_one_shape_are_read_once_side_by_side_and_an_answer_of_a_token_needs_no_more(
+    network: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    hidden: Callable[..., Tensor] = network.hidden  # type: ignore[assignment]
+
+    def counted(tokens: Tensor, positions: Tensor, **named: object) -> Tensor:
+        shapes.append(tuple(tokens.shape))
+        return hidden(tokens, positions, **named)
+
+    monkeypatch.setattr(network, "hidden", counted, raising=False)
+    short, long = prompts_of(3, 30, lambda sample, candidate: 1), prompts_of(2, 30)
+
+    found = ranks(WholeReader(network, 10_000), [short[0], long[0], short[1], long[1], short[2]])
+
+    assert shapes == [(3, 30), (2, 30)] + [(2, 3)] * 10
+    assert [found[0], found[2], found[4]] == ranks(WholeReader(network, 10_000), short)
+    assert [found[1], found[3]] == ranks(WholeReader(network, 10_000), long)
+
+
 def test_a_tie_is_wrong(network: nn.Module) -> None:
     (prompt,) = prompts_of(1, 30)
     tied = prompt._replace(answers=[prompt.answers[0]] * 10)
@@ -153,7 +173,7 @@ def test_a_network_that_copies_finds_the_fact_and_one_that_guesses_does_not(
     make_settings: Callable[..., Evaluation], corpus: Corpus, tokenizer: Tokenizer, network: nn.Module
 ) -> None:
     material, settings = CorpusMaterial(corpus, tokenizer), make_settings(samples=20, lengths=[96])
-    samples = samples_of("passkey", settings, material)[0][96]
+    samples = Samples("passkey", settings, material)[96]
     prompts = [
         Prompt(sample.tokens + question.tokens, question.answers, 1)
         for sample in samples
@@ -174,8 +194,8 @@ class Copyist:
         def __init__(self, seen: Tensor) -> None:
             self.seen = seen
 
-        def repeat(self, count: int) -> "Copyist.Cache":
-            return Copyist.Cache(self.seen.clone())
+        def fork(self) -> "Copyist.Cache":
+            return Copyist.Cache(self.seen)
 
     def new_cache(self) -> "Copyist.Cache":
         return Copyist.Cache(torch.zeros(0, 0, dtype=torch.long))

@@ -11,7 +11,7 @@ from torch import nn
 from ctxext.data.corpus import Corpus
 from ctxext.data.material import CorpusMaterial
 from ctxext.evaluation.answers.scoring import score_samples, task_rows
-from ctxext.evaluation.ground import Ground, samples_of
+from ctxext.evaluation.ground import Ground, Samples
 from ctxext.evaluation.ledger import Ledger
 from ctxext.evaluation.reader import WholeReader
 from ctxext.evaluation.results import Row
@@ -33,8 +33,10 @@ def ground(
         settings = make_settings(tasks=[task], lengths=[length], samples=4)
         bare = make_ground(make_settings(lengths=[96]), 32, corpus, tokenizer)
         try:
-            samples = samples_of(task, settings, CorpusMaterial(corpus, tokenizer))[0]
+            samples = Samples(task, settings, CorpusMaterial(corpus, tokenizer))
         except Refusal:  # it needs more room than that
+            return of(task, 700)
+        if samples.unfit:  # some do
             return of(task, 700)
         return dataclasses.replace(bare, settings=settings, samples={task: samples})
 

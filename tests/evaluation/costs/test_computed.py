@@ -5,7 +5,7 @@ import torch
 
 from ctxext.attention.softmax import Softmax
 from ctxext.evaluation.costs.computed import computed_flops
-from ctxext.kernels.gather import BLOCK
+from ctxext.kernels.tiles import LEAST
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.model.cost import head_weights, matrix_weights
@@ -34,11 +34,12 @@ def test_a_dense_kernel_counts_with_all_pairs() -> None:
 
 @pytest.mark.parametrize("window", [10, 100])
 def test_blocks_of_a_window_count_with_the_columns_that_they_reach(window: int) -> None:
-    length = 2 * BLOCK + 88
+    length = 600
     found, matrices = passed(GEOMETRY, SlidingWindow(window), length)
 
-    slices = [(start, min(start + BLOCK, length)) for start in range(0, length, BLOCK)]
-    pairs = sum((stop - start) * (stop - max(start - window + 1, 0)) for start, stop in slices)
+    block = max(LEAST, window // 2)
+    sizes = [min(block, length - start) for start in range(window, length, block)]
+    pairs = window**2 + sum(size * (size + window - 1) for size in sizes)
     assert found == pytest.approx(matrices + PAIR * pairs, rel=0.02)
 
 

@@ -89,7 +89,7 @@ def test_needed_and_computed_stay_apart_under_a_window(ground: Ground, network_o
 def test_the_truncated_subject_pays_a_pass_for_each_token_beyond_the_trained_length(
     stride: int, network: nn.Module, ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cost, "timed", lambda action, repeats, device: Timing(0.064, 0.032))
+    monkeypatch.setattr(cost, "timed", lambda action, repeats, device: Timing(0.064, 0.032, 2))
     found = cost_of("truncated", TruncatedReader(network, 512, 32, stride), ground)
     rows = {row["length"]: row for row in found.rows}
 

@@ -13,10 +13,18 @@ CPU = torch.device("cpu")
 
 
 def test_the_median_and_the_least_of_the_tries_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    ticks = iter([0.0, 3.0, 10.0, 11.0, 20.0, 22.0])
+    ticks = iter([0.0, 0.3, 1.0, 1.1, 2.0, 2.2])
     monkeypatch.setattr(timing, "perf_counter", lambda: next(ticks))
 
-    assert timed(lambda: None, 3, CPU) == (2.0, 1.0)
+    assert timed(lambda: None, 3, CPU) == pytest.approx((0.2, 0.1, 3))
+
+
+def test_what_takes_long_is_tried_three_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(float(tick) for tick in range(0, 100, 3))
+    monkeypatch.setattr(timing, "perf_counter", lambda: next(ticks))
+
+    assert timed(lambda: None, 5, CPU).tries == 3
+    assert timed(lambda: None, 1, CPU).tries == 1
 
 
 def test_wall_time_counts_and_not_what_the_processor_did() -> None:

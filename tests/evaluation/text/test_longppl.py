@@ -73,7 +73,7 @@ def nll_of(odds: float, is_copy: bool) -> float:
 
 
 def test_key_tokens_are_those_that_only_long_context_tells(ground: Ground, ledger: Ledger) -> None:
-    keys = key_tokens("the base", Copier(DISTANCE, 8.0), ground, ledger)
+    keys = key_tokens("the base", Copier(DISTANCE, 8.0), ground, ledger, ledger)
 
     assert keys.chosen.tolist() == copies(ground).tolist()
     assert keys.chosen.sum() > 30
@@ -91,7 +91,7 @@ def test_key_tokens_are_those_that_only_long_context_tells(ground: Ground, ledge
 def test_a_gain_of_more_than_two_nats_and_a_loss_below_two_make_a_key(
     ground: Ground, ledger: Ledger, odds: float, error: float, is_key: bool
 ) -> None:
-    keys = key_tokens("the base", Copier(DISTANCE, odds, error), ground, ledger)
+    keys = key_tokens("the base", Copier(DISTANCE, odds, error), ground, ledger, ledger)
 
     assert keys.chosen.tolist() == (copies(ground) & is_key).tolist()
 
@@ -100,7 +100,7 @@ def test_a_gain_of_more_than_two_nats_and_a_loss_below_two_make_a_key(
 def test_what_half_a_length_tells_or_a_whole_one_does_not_is_no_key(
     ground: Ground, ledger: Ledger, distance: int
 ) -> None:
-    assert not key_tokens("the base", Copier(distance, 8.0), ground, ledger).chosen.any()
+    assert not key_tokens("the base", Copier(distance, 8.0), ground, ledger, ledger).chosen.any()
 
 
 @torch.no_grad()
@@ -161,7 +161,7 @@ def test_without_an_evaluator_the_reason_is_said(ground: Ground) -> None:
 def test_tokens_that_are_no_targets_are_no_keys(ground: Ground, ledger: Ledger) -> None:
     ground.windows.targets[0] = False
 
-    keys = key_tokens("the base", Copier(DISTANCE, 8.0), ground, ledger)
+    keys = key_tokens("the base", Copier(DISTANCE, 8.0), ground, ledger, ledger)
 
     assert not keys.chosen[0].any()
     assert keys.chosen[1:].any()

@@ -86,6 +86,11 @@ def test_where_memory_is_short_the_measure_ends(network: nn.Module, ground: Grou
                 raise MemoryError
             return super().score(windows, scored)
 
+        def score_behind(self, shared: Any, windows: Any, scored: int) -> Any:
+            if len(shared) + windows.shape[1] > 32:
+                raise MemoryError
+            return super().score_behind(shared, windows, scored)
+
     ground.settings.measures = ["sliding", "shift"]
     found = measures_of("base", Short(network, 300), ground, ledger)
 
