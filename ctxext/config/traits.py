@@ -14,7 +14,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.config.folders import option_of
 from ctxext.config.schema import Run
 from ctxext.mask.document import IntraDocument
-from ctxext.places import distances, Places, unmoved
+from ctxext.places import Places, distances, unmoved
 from ctxext.seams import Mask, Sizes, View
 
 WHOLE = ("document", "causal")

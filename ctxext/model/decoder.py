@@ -147,7 +147,7 @@ class Decoder(nn.Module):
         return self.gradient_checkpointing and self.training and torch.is_grad_enabled()
 
     def prepare(self, members: list[Members], queries: Places, x: Tensor) -> None:
-        """Let the encodings of `members` compute once what layers share of reading states `x` [B, S, W] at `queries`."""
+        """Let the encodings of `members` compute once what layers share of reading `x` [B, S, W] at `queries`."""
         heads = x.new_empty(self.geometry.sizes.head_dim)
         for position in {id(position): position for position, _, _ in members}.values():
             position.prepare(queries, heads)
