@@ -98,5 +98,5 @@ def in_groups(heads: list[Tensor], first: int, group: int) -> Tensor:
     bounds = [0, *range(first, length, group), length]
     sizes = [stop - start for start, stop in pairwise(bounds)]
     # Split as a whole: the gradient of each slice would be of full size.
-    groups = zip(*(part.split(sizes, dim=2) for part in heads), strict=True)
+    groups = zip(*(torch.split(part, sizes, dim=2) for part in heads), strict=True)
     return torch.cat([attend(q, k, v, is_causal=True) for q, k, v in groups], dim=2)

@@ -97,7 +97,7 @@ class Chunks:
 
     def of(self, counted: Tensor) -> Iterator[Chunk]:
         """Yield the chunks of the rows `counted`; each takes the place of the one before."""
-        for places in counted.split(chunk_rows(self.table.shape[0])):
+        for places in torch.split(counted, chunk_rows(self.table.shape[0])):
             states = self.hidden[places]
             logits = self.exact[: len(places)]
             product = torch.mm(states, self.table.T, out=self.products[: len(places)])

@@ -65,7 +65,7 @@ class Tiled(torch.autograd.Function):
         return outputs
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of the heads."""
         outputs, totals, *every = ctx.saved_tensors

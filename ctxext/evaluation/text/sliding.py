@@ -57,8 +57,8 @@ def sliding_obstacle(reader: Reader, ground: Ground) -> str:
 def window_sums(reader: Reader, ground: Ground, ledger: Ledger, length: int) -> NDArray[np.float64]:
     """Return nll and counted targets [N, W, 2] of each window of `length` tokens, the beginning ones among them."""
     if length == ground.windows.length:  # one window scores all
-        whole = [line["buckets"] for line in lines_at(reader, ground, ledger, length)]
-        return np.array(whole).sum(axis=1, keepdims=True)
+        whole = np.array([line["buckets"] for line in lines_at(reader, ground, ledger, length)], dtype=np.float64)
+        return np.add.reduce(whole, axis=1, keepdims=True)
     windows, begin = ground.windows, list(ground.windows.beginning)
     total, stride = windows.tokens.shape[1], stride_at(length, ground.settings.stride)
     pieces = list(spans(total, length - len(begin), stride, unscored=0 if len(begin) else 1))
