@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ctxext.commands.extension import rows_of
-from ctxext.commands.footprint import forecast_of, foretold
+from ctxext.commands.footprint import forecast_of, foretold, pace_of, timed
 from ctxext.commands.foundation import base_members, device_of, prepared, read_base
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
@@ -120,11 +120,13 @@ def sums(examined: Specimen) -> list[str]:
 
 
 def trained_in(run: Run, examined: Specimen, data: Prepared) -> list[str]:
-    """Return the memory that the training of `run` would take, in a sentence, if it trains; its adapter is attached."""
+    """Return the memory and the time that training would take, if `run` trains; its adapter is attached."""
     if run.trainer.steps == 0:
         return []
     attach(examined.network, run.trainer, run.seed)
-    return [foretold(forecast_of(examined.network, run, rows_of(run, data)))]
+    rows = rows_of(run, data)
+    forecast, pace = forecast_of(examined.network, run, rows), pace_of(examined.network, run, rows)
+    return [foretold(forecast), timed(pace, run.trainer.steps)]
 
 
 def opening(run: Run, data: Prepared) -> tuple[list[tuple[str, str]], str]:

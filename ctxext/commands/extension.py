@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from ctxext.commands.footprint import forecast_of, foretold, reached
+from ctxext.commands.footprint import forecast_of, foretold, pace_of, reached, taken, timed
 from ctxext.commands.probing import make_probe, shortfall
 from ctxext.config.schema import Run
 from ctxext.data.lessons import RECALL, Lessons
@@ -23,6 +24,7 @@ from ctxext.reporting.progress import waiting
 from ctxext.training.adapters import attach, merge
 from ctxext.training.allocator import arranged
 from ctxext.training.checkpoint import FROZEN, frozen
+from ctxext.training.compiling import as_written, compiled
 from ctxext.training.loop import Course, Progress, Watcher, fit, resume
 from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
@@ -151,8 +153,11 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
         with arranged(run.trainer, device) as freed:
             forecast, before = forecast_of(network, run, rows), peak(device)
             journal.say(f"memory {foretold(forecast)}{freed and f'; that of freed tensors is {freed}'}")
+            pace = pace_of(network, run, rows)
+            journal.say(f"time   {timed(pace, run.trainer.steps - progress.step)}")
             carry_out(network, course, progress, optimiser, Audience(journal, probe, stop))
         journal.say(f"memory {reached(forecast, before, network)}")
+        journal.say(f"time   {taken(pace, journal.rows())}")
         for note in filter(None, [waiting(journal.rows())]):
             journal.say(f"train  {note}")
     network.eval()
@@ -172,15 +177,16 @@ def carry_out(
     network: Any, course: Course, progress: Progress, optimiser: torch.optim.AdamW, audience: Audience
 ) -> None:
     """Train `network` along `course` from `progress` on, a line of the journal for each step."""
-    settings = course.settings
+    settings, journal, probe = course.settings, audience.journal, audience.probe
     network.gradient_checkpointing = settings.gradient_checkpointing
-    if settings.compile:
-        for block in getattr(network, "layers", ()):
-            block.compile()
-    with audience.journal.steps(progress.step + 1, settings.steps) as line:
+    with ExitStack() as training:
+        if settings.compile:
+            batch, probe = course.rows.batch(0, course.rows_a_step), as_written(probe)
+            training.enter_context(compiled(network, batch, settings, lambda told: journal.say(f"train  {told}")))
+        line = training.enter_context(journal.steps(progress.step + 1, settings.steps))
 
         def log(row: dict[str, Any]) -> None:
-            audience.journal.log_step(row)
+            journal.log_step(row)
             line.show(row)
 
-        fit(network, course, Watcher(log, audience.probe, audience.stop), progress, optimiser)
+        fit(network, course, Watcher(log, probe, audience.stop), progress, optimiser)

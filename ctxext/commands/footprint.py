@@ -1,34 +1,60 @@
-"""The memory of a run's training, said before the first step and after the last."""
+"""The memory and the time of a run's training, said before the first step and after the last."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from statistics import median
 from typing import Any
 
 from ctxext.config.schema import Run
-from ctxext.data.rows import Rows
-from ctxext.model.resident import peak
+from ctxext.data.rows import Batch, Rows
+from ctxext.model.resident import free, peak
+from ctxext.refusal import Refusal
+from ctxext.reporting.measured import Row
+from ctxext.reporting.progress import in_time
 from ctxext.reporting.proof import in_bytes
 from ctxext.training import memory
+from ctxext.training.fitting import remedy
 from ctxext.training.memory import Forecast
+from ctxext.training.pace import step_seconds
+
+CERTAIN = 1.2
+"""What is predicted may be a fifth too much: a run is refused where it can't fit even so."""
+
+
+def first_batch(network: Any, run: Run, rows: Rows) -> Batch:
+    """Return the first batch of `rows` that `run` trains `network` on, where its weights lie."""
+    return rows.batch(0, run.trainer.batch_tokens // rows.length).to(network.unembedding[0].device)
 
 
 def forecast_of(network: Any, run: Run, rows: Rows) -> Forecast:
-    """Return the memory that training `network` on `rows` takes, as `run` says."""
-    batch = rows.batch(0, run.trainer.batch_tokens // rows.length)
-    return memory.forecast(network, batch.to(network.unembedding[0].device), run.trainer)
+    """Return the memory that training `network` on `rows` takes, as `run` says; refuse what can't fit.
+
+    The refusal names settings that would.
+    """
+    batch = first_batch(network, run, rows)
+    forecast, available = memory.forecast(network, batch, run.trainer), free(batch.tokens.device)
+    if forecast.added > CERTAIN * available:
+        sentence = f"training adds about {in_bytes(forecast.added)} to the memory, and {in_bytes(available)} are free"
+        settings = remedy(network, batch, run.trainer, available)
+        less = "a smaller context_length or model, or trainer.adapter=lora, takes less"
+        raise Refusal(f"{sentence}; {settings} would fit" if settings else f"{sentence}; {less}")
+    return forecast
 
 
 def foretold(forecast: Forecast) -> str:
     """Return the numbers of `forecast` in words."""
+    moment, activations, gradients, loss = forecast.load
     parts = {
         "held before it": forecast.held,
-        "gradients and AdamW": forecast.optimiser,
-        "activations": forecast.activations,
-        "the loss": forecast.loss,
+        "AdamW": forecast.adamw,
+        "activations": activations,
+        "gradients": gradients,
+        "the loss": loss,
         "slack": forecast.slack,
     }
-    summed = " + ".join(f"{in_bytes(number)} {name}" for name, number in parts.items())
-    return f"{in_bytes(forecast.peak)} predicted at the peak of training: {summed}"
+    summed = " + ".join(f"{in_bytes(number)} {name}" for name, number in parts.items() if number)
+    return f"{in_bytes(forecast.peak)} predicted at the peak of training, {moment}: {summed}"
 
 
 def reached(forecast: Forecast, before: int, network: Any) -> str:
@@ -36,3 +62,24 @@ def reached(forecast: Forecast, before: int, network: Any) -> str:
     after = peak(network.unembedding[0].device)
     took = f"no more than the {in_bytes(before)} of what came before" if after == before else in_bytes(after)
     return f"{took} at the peak of training, {in_bytes(forecast.peak)} predicted"
+
+
+def pace_of(network: Any, run: Run, rows: Rows) -> float:
+    """Return about how many seconds a step takes that trains `network` on `rows`, as `run` says."""
+    return step_seconds(network, first_batch(network, run, rows), run.trainer)
+
+
+def timed(seconds: float, steps: int) -> str:
+    """Return how long `steps` that take `seconds` each are, in words."""
+    return f"about {in_time(seconds)} a step, {in_time(steps * seconds)} for {steps} steps, predicted"
+
+
+def taken(seconds: float, rows: Iterable[Row]) -> str:
+    """Return how long the steps of `rows` took beside the `seconds` that were foretold for each."""
+    return f"{in_time(median(row['seconds'] for row in rows))} a step, {in_time(seconds)} predicted"
+
+
+def planned(network: Any, run: Run, rows: Rows) -> str:
+    """Return in brief what training `network` on `rows` takes, as `run` says; refuse what can't fit."""
+    size = in_bytes(forecast_of(network, run, rows).peak)
+    return f"training will take {size} of memory, and {timed(pace_of(network, run, rows), run.trainer.steps)}"

@@ -9,7 +9,8 @@ from typing import Any
 
 from ctxext.commands.check import prove_in_brief
 from ctxext.commands.conclusion import conclude
-from ctxext.commands.extension import extend, merged
+from ctxext.commands.extension import extend, merged, rows_of
+from ctxext.commands.footprint import planned
 from ctxext.commands.foundation import companions_of, device_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
@@ -21,6 +22,7 @@ from ctxext.evaluation.text.language import drawn_end
 from ctxext.formats.companions import TOKENIZER
 from ctxext.reporting.journal import Journal
 from ctxext.training.lock import lock
+from ctxext.training.settings import WITHOUT
 from ctxext.training.signals import listening
 
 
@@ -42,6 +44,8 @@ def train(run: Run, folder: Path) -> None:
         leave()
         method = read_through(base, run)
         plan = Plan(base, method, is_changed=members(base) != members(method), is_trained=run.trainer.steps > 0)
+        if plan.is_trained and run.trainer.adapter == WITHOUT:  # an adapter is attached only once the base is measured
+            journal.say(f"plan   {planned(method, run, rows_of(run, data))}")
         findings = Findings(data, marked(ground, base, Path(run.cache), journal, leave), plan.reasons())
         for subject, network in plan.untrained().items():
             findings.add(subject, network, Path(run.cache), journal, leave)

@@ -33,6 +33,7 @@ ROUNDED = 1e-5
 Heads = tuple[Tensor, Tensor, Tensor]
 
 
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def slopes_to_fold(position: Position, q: Tensor) -> Tensor | None:
     """Return the slopes [H] of the bias of `position` if it may be folded into the queries `q` [B, H, Q, D], else None.
 

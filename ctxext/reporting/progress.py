@@ -37,6 +37,13 @@ def clock(seconds: float) -> str:
     return f"{round(seconds) // 60}:{round(seconds) % 60:02d}"
 
 
+def in_time(seconds: float) -> str:
+    """Return `seconds` in the unit that suits them."""
+    if seconds < 1:
+        return f"{1000 * seconds:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 100 else f"{clock(seconds)} min"
+
+
 class StepLine:
     """One line on the training: rewritten in place on a terminal, printed at most every ten seconds in a log."""
 

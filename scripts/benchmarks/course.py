@@ -38,14 +38,19 @@ def course(only: list[str], scale: str, page: Path | None, kept: Path | None) ->
             begun = time.monotonic()
             found[name] = Part.of(apart("course.part", name, scale))
             sys.stderr.write(f"{name}: {time.monotonic() - begun:.0f} s\n")
+            if kept:
+                keep(kept, found, scale)
     minutes = (time.monotonic() - started) / 60
-    if kept:
-        parts = {name: part.as_dict() for name, part in found.items()}
-        kept.write_text(json.dumps({"scale": scale, "minutes": minutes, "parts": parts}, indent=1), encoding="utf-8")
     if page:
         page.write_text(page_of(found, scale, minutes), encoding="utf-8")
     sys.stdout.write(table_of_goals(found))
     return 0
+
+
+def keep(path: Path, found: dict[str, Part], scale: str) -> None:
+    """Write all that was `found` so far at `scale` to `path`, so that a run that is cut off leaves what it measured."""
+    parts = {name: part.as_dict() for name, part in found.items()}
+    path.write_text(json.dumps({"scale": scale, "parts": parts}, indent=1), encoding="utf-8")
 
 
 def part(name: str, scale: str) -> dict[str, object]:

@@ -35,8 +35,8 @@ def network(run: Run) -> Any:
 
 def test_the_base_chooses_key_tokens_once(ground: Ground, network: Any, tmp_path: Path) -> None:
     first = marked(ground, network, tmp_path, Journal(tmp_path, "a"), lambda: None).keys
-    (file,) = (tmp_path / "measured").glob("*.jsonl")
-    size = file.stat().st_size
+    files = sorted((tmp_path / "measured").glob("*.jsonl"))
+    kept = [file.read_bytes() for file in files]
     again = marked(ground, network, tmp_path, Journal(tmp_path, "a"), lambda: None).keys
 
     assert isinstance(first, KeyTokens)
@@ -45,7 +45,9 @@ def test_the_base_chooses_key_tokens_once(ground: Ground, network: Any, tmp_path
     assert first.chosen.shape == (len(ground.windows.names), ground.settings.scored_tokens)
     assert first.evaluator == again.evaluator
     assert first.evaluator.startswith("the base, weights ")
-    assert size == file.stat().st_size > 0
+    assert len(files) == 2, "its own scores, and those that the truncation control has as well"
+    assert all(kept)
+    assert [file.read_bytes() for file in files] == kept
 
 
 def test_other_weights_are_another_evaluator(ground: Ground, network: Any, tmp_path: Path) -> None:

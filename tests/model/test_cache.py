@@ -95,7 +95,8 @@ def test_over_thousands_of_tokens_the_outputs_are_the_same_and_the_bytes_stay_as
     hook = network.norm.register_forward_hook(lambda *_: sizes.append(forgetful.nbytes))
     found = read(network, ids, forgetful, edges)
     hook.remove()
-    torch.testing.assert_close(found, read(network, ids, DecoderCache(), edges), rtol=1e-5, atol=1e-5)
+    # A state is summed token by token, all keys in another order: sums of thousands differ by their rounding.
+    torch.testing.assert_close(found, read(network, ids, DecoderCache(), edges), rtol=1e-5, atol=1e-4)
     assert len(set(sizes[-800:])) == 1
     assert all(strip.capacity < 120 for layer in forgetful.layers for strip in layer.strips)
 

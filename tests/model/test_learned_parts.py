@@ -30,15 +30,15 @@ class Tilt(Position):
 class TiltPart(nn.Module, Position):
     def __init__(self, start: float, sizes: Sizes) -> None:
         super().__init__()
-        self.slopes = nn.ParameterList(
+        self.tilts = nn.ParameterList(
             torch.full((sizes.num_attention_heads,), start) for _ in range(sizes.num_hidden_layers)
         )
 
     def layer(self, index: int, count: int) -> Position:
-        return TiltOfLayer(self.slopes[index])
+        return TiltOfLayer(self.tilts[index])
 
     def penalty(self) -> Tensor:
-        return sum(slope.square().sum() for slope in self.slopes)  # type: ignore[return-value]
+        return sum(slope.square().sum() for slope in self.tilts)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def hidden(network: Decoder) -> Tensor:
 
 def test_parts_are_named_below_learned_and_stand_once_in_the_state_dict():
     names = [name for name in built(Tilt(0.1)).state_dict() if "learned" in name]
-    assert names == ["learned.position.slopes.0", "learned.position.slopes.1"]
+    assert names == ["learned.position.tilts.0", "learned.position.tilts.1"]
     assert not any("learned" in name for name in built(Rope(1e4)).state_dict())
 
 
@@ -78,7 +78,7 @@ def test_a_reading_through_other_settings_grows_parts_that_the_first_does_not_ge
     network = built(Rope(1e4))
     before = hidden(network)
     other = network.reading(Tilt(0.1), IntraDocument(), Softmax())
-    assert set(other.state_dict()) - set(network.state_dict()) == {f"learned.position.slopes.{i}" for i in range(2)}
+    assert set(other.state_dict()) - set(network.state_dict()) == {f"learned.position.tilts.{i}" for i in range(2)}
     assert not torch.equal(hidden(other), before)
     assert torch.equal(hidden(network), before)
 

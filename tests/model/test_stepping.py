@@ -85,8 +85,19 @@ def test_what_is_hung_on_a_block_acts():
     assert decoder.new_cache().steps is None
 
 
+def refused(*_):
+    raise AssertionError("a step")
+
+
 def test_with_gradients_a_token_goes_through_the_blocks():
     decoder = network()
+    token, place, cache = torch.tensor([[5]]), torch.tensor([[0]]), decoder.new_cache()
+    cache.steps = None
+    expected = decoder.hidden(token, place, cache=cache)
     cache = decoder.new_cache()
-    decoder.hidden(torch.tensor([[5]]), torch.tensor([[0]]), cache=cache).sum().backward()
-    assert decoder.layers[0].self_attn.v_proj.weight.grad.any()
+    cache.steps = [refused] * 3
+    torch.testing.assert_close(decoder.hidden(token, place, cache=cache), expected, rtol=0, atol=0)
+    cache = decoder.new_cache()
+    cache.steps = [refused] * 3
+    with torch.no_grad(), pytest.raises(AssertionError, match=r"^a step$"):
+        decoder.hidden(token, place, cache=cache)

@@ -48,30 +48,71 @@ def test_what_blocks_keep_adds_up_to_what_the_network_keeps() -> None:
         # The keys' places are kept once by all blocks, and measured with each of them.
         assert whole <= kept.outside + sum(kept.blocks) <= 1.1 * whole
         assert len(kept.blocks) == 3
-    assert len(set(kept.blocks)) == 2
 
 
-def test_gradients_and_moments_are_those_of_trained_weights_alone() -> None:
+def test_moments_are_those_of_trained_weights_alone() -> None:
     plain, adapted = network(), network(adapter="lora", lora_trained=["norms"], lora_rank=2)
     pairs = sum(2 * (entering + leaving) for entering, leaving in ((24, 32), (24, 16), (24, 16), (32, 24)))
     trained = 3 * pairs + 7 * 24
 
-    assert memory.forecast(plain, batch(2, 32), SETTINGS).optimiser == 3 * 4 * cost.parameter_count(plain)
-    found = memory.forecast(adapted, batch(2, 32), SETTINGS).optimiser
-    assert found == 3 * 4 * trained
+    assert memory.forecast(plain, batch(2, 32), SETTINGS).adamw == 2 * 4 * cost.parameter_count(plain)
+    assert memory.forecast(adapted, batch(2, 32), SETTINGS).adamw == 2 * 4 * trained
     assert trained < 0.2 * cost.parameter_count(plain)
 
 
-def test_parts_divide_activations_and_checkpointing_leaves_the_inputs_and_a_block() -> None:
-    whole, parted, spared = (
-        memory.forecast(network(), batch(4, 64), dataclasses.replace(SETTINGS, **settings)).activations
-        for settings in ({}, {"accumulate": 4}, {"gradient_checkpointing": True})
-    )
-    kept = cost.kept_by_block(network().train(), batch(4, 64).tokens, batch(4, 64).positions, batch(4, 64).documents)
+def by_moment(rows: Batch, **settings: Any) -> dict[str, memory.Load]:
+    """What each moment of a step on `rows` takes that may be its peak."""
+    model, chosen = network(), dataclasses.replace(SETTINGS, **settings)
+    part = next(rows.parts(chosen.accumulate))
+    kept = memory.kept_of(model, part, torch.float32)
+    found = memory.loads(model, part, kept, chosen, 4 * cost.parameter_count(model))
+    return dict(zip(("loss", "last", "first"), found, strict=True))
 
-    assert parted == pytest.approx(whole / 4, rel=0.05)
-    assert whole == pytest.approx(kept.outside + 4 * kept.blocks[0], rel=1e-3)
-    assert spared == pytest.approx(kept.outside + 3 * (4 * 64 * 24 * 4) + 2 * kept.blocks[0], rel=1e-3)
+
+def test_parts_divide_activations_and_checkpointing_leaves_the_inputs_and_a_block() -> None:
+    rows, entering = batch(4, 64), 4 * 64 * 24 * 4
+    kept = cost.kept_by_block(network().train(), rows.tokens, rows.positions, rows.documents)
+    whole, parted, spared = (
+        by_moment(rows, **settings) for settings in ({}, {"accumulate": 4}, {"gradient_checkpointing": True})
+    )
+
+    assert whole["loss"].activations == kept.outside + 3 * kept.blocks[0]
+    assert parted["loss"].activations == pytest.approx(whole["loss"].activations / 4, rel=0.05)
+    assert whole["last"].activations == kept.outside + 3 * kept.blocks[0] + kept.blocks[0] // 2
+    assert spared["loss"].activations == kept.outside + 3 * entering
+    assert spared["last"].activations == pytest.approx(kept.outside + 3 * entering + 1.5 * kept.blocks[0], abs=2)
+
+
+def test_gradients_come_as_activations_go_and_stay_from_part_to_part() -> None:
+    every = 4 * cost.parameter_count(network())
+    whole, parted = by_moment(batch(4, 64)), by_moment(batch(4, 64), accumulate=2)
+
+    assert [whole[moment].gradients for moment in ("loss", "last", "first")] == [0, 4 * 67 * 24, every]
+    assert {load.gradients for load in parted.values()} == {every}
+    assert whole["first"].activations < whole["last"].activations
+
+
+def test_the_peak_is_the_moment_that_takes_most() -> None:
+    found = memory.forecast(network(), batch(4, 64), SETTINGS)
+    assert found.load == max(by_moment(batch(4, 64)).values(), key=lambda load: load.total)
+    assert found.peak == found.held + found.adamw + found.load.total + found.slack == found.held + found.added
+
+
+def test_of_a_long_text_a_part_is_read_and_the_rest_taken_to_keep_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = by_moment(batch(2, 512))["loss"].activations
+    model, read = network(), []
+    monkeypatch.setattr(memory, "MEASURED", 128)
+    seen = cost.kept_by_block
+
+    def watched(network: Any, tokens: torch.Tensor, *rest: Any) -> cost.Kept:
+        read.append(tuple(tokens.shape))
+        return seen(network, tokens, *rest)
+
+    monkeypatch.setattr(cost, "kept_by_block", watched)
+    kept = memory.kept_of(model, batch(2, 512), torch.float32)
+
+    assert read == [(1, 128)]
+    assert kept.outside + sum(kept.blocks) == pytest.approx(whole, rel=0.05)
 
 
 def test_the_loss_takes_a_chunk_of_logits_and_a_frozen_unembedding_no_gradient() -> None:
@@ -97,8 +138,7 @@ def test_a_prediction_leaves_the_network_as_it_was() -> None:
 def test_a_recurrent_network_has_a_prediction_too() -> None:
     model = LstmGeometry(67, 8, 12, 1).build(Rope(10000.0), IntraDocument(), Softmax())
     found = memory.forecast(model, batch(2, 32), SETTINGS)
-    assert found.activations > 2 * 32 * 12 * 4
-    assert found.peak == sum(vars(found).values())
+    assert found.load.activations > 2 * 32 * 12 * 4
 
 
 PROCESS = """
@@ -134,13 +174,13 @@ print(json.dumps([found.held, found.peak, peak(torch.device("cpu"))]))
 """
 
 
-@pytest.mark.parametrize("settings", [{"accumulate": 2}, {"gradient_checkpointing": True}])
-def test_a_fresh_process_stays_within_the_prediction_and_not_far_below(settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("settings", [{}, {"accumulate": 2}, {"gradient_checkpointing": True}])
+def test_a_fresh_process_takes_what_was_predicted_within_a_fifth(settings: dict[str, Any]) -> None:
     folders = os.pathsep.join(map(str, (Path(__file__).parents[2], Path(__file__).parent)))
     environment = os.environ | {"PYTHONPATH": folders, "OMP_NUM_THREADS": "1"}
     line = [sys.executable, "-c", PROCESS, json.dumps(settings)]
     said = subprocess.run(line, env=environment, capture_output=True, text=True, check=True).stdout
     held, predicted, reached = json.loads(said.splitlines()[-1])
 
-    assert reached <= 1.1 * predicted, "pages of the system may add a little"
+    assert predicted == pytest.approx(reached, rel=0.2)
     assert reached - held > 0.6 * (predicted - held), "a prediction far above tells nothing"
