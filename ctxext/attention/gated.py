@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ctxext.attention.softmax import Softmax
+from ctxext.kernels.product import Linear
 from ctxext.places import Places
 from ctxext.refusal import check_types, require
 from ctxext.seams import Attention, Heads, Mask, Position, Sizes, View
@@ -57,7 +58,7 @@ class GatedLayer(nn.Module, Attention):
 
     def __init__(self, width: int, outputs: int) -> None:
         super().__init__()
-        self.g_proj = nn.Linear(width, outputs, bias=False)
+        self.g_proj = Linear(width, outputs, bias=False)
         nn.init.zeros_(self.g_proj.weight)
 
     def scored(self, mask: Mask) -> tuple[View, ...]:

@@ -15,6 +15,7 @@ from torch.nn.functional import layer_norm, silu
 from ctxext.kernels import linear
 from ctxext.kernels.fused import spread
 from ctxext.kernels.norm import at_least_float32
+from ctxext.kernels.product import Linear
 from ctxext.places import Places
 from ctxext.refusal import check_types, require
 from ctxext.seams import Attention, Heads, Mask, Position, Sizes, State, View, Work
@@ -57,7 +58,7 @@ class RetentionLayer(nn.Module, Attention):
     def __init__(self, epsilon: float, sizes: Sizes) -> None:
         super().__init__()
         self.epsilon = epsilon
-        self.g_proj = nn.Linear(sizes.hidden_size, sizes.num_attention_heads * sizes.head_dim, bias=False)
+        self.g_proj = Linear(sizes.hidden_size, sizes.num_attention_heads * sizes.head_dim, bias=False)
 
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         with torch.autocast(heads.q.device.type, enabled=False):

@@ -53,6 +53,7 @@ def evaluate(run: Run, folder: Path) -> None:
         findings = Findings(data, ground, reasons(run, subjects), remarks)
         for subject, reading in subjects.items():
             findings.add(subject, reading, Path(run.cache), journal, leave)
+        findings.weigh(journal, leave)
         conclude(run, "eval", findings, network, journal)
 
 

@@ -15,7 +15,7 @@ from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
 from ctxext.evaluation.ground import Ground, common_ground
 from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
-from ctxext.evaluation.measure import Measurement, measure
+from ctxext.evaluation.measure import Measurement, measure, weigh
 from ctxext.evaluation.pace import Pace
 from ctxext.evaluation.reader import Reader, TruncatedReader, WholeReader
 from ctxext.evaluation.results import SUBJECTS
@@ -71,6 +71,7 @@ class Findings:
     reasons: dict[str, str]
     remarks: dict[str, str] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
+    networks: dict[str, Any] = field(default_factory=dict)
 
     def add(self, subject: str, network: Any, cache: Path, journal: Journal, leave: Leave) -> None:
         """Measure `subject`, which reads through `network`, unless evaluation.subjects leaves it out.
@@ -79,6 +80,18 @@ class Findings:
         """
         if subject in self.ground.settings.subjects:
             self.measurements.append(measured(subject, network, self.ground, cache, journal, leave))
+            self.networks[subject] = network
+
+    def weigh(self, journal: Journal, leave: Leave) -> None:
+        """Measure what each subject costs: at the end, one after the other, since times of one hour compare best.
+
+        Training has changed the weights of all by then, and with them no cost.
+        """
+        for measurement in self.measurements:
+            subject = measurement.subject
+            with journal.measuring(f"eval   {subject}") as line:
+                reader = reader_of(subject, self.networks[subject], self.ground)
+                weigh(measurement, replace(reader, pace=Shown(line, leave)), self.ground)
 
     @property
     def absent(self) -> dict[str, str]:

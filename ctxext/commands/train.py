@@ -56,6 +56,7 @@ def train(run: Run, folder: Path) -> None:
             leave()
             merged(method, run, journal)
             findings.add("extended", method, Path(run.cache), journal, leave)
+        findings.weigh(journal, leave)
         conclude(run, "train", findings, method, journal)
 
 

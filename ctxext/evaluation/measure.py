@@ -71,7 +71,6 @@ def measure(subject: str, reader: Reader, ground: Ground, ledger: Ledger) -> Mea
     parts: list[tuple[str, list[Row], Callable[[], Found]]] = [
         ("measures of text", found.language, partial(measures_of, subject, reader, ground, ledger)),
         (ground.source.application, found.applications, partial(applied, subject, reader, ground, ledger)),
-        ("cost", found.cost, partial(cost_of, subject, reader, ground)),
     ]
     for name, section, part in parts:
         ledger.pace.begin(name)
@@ -82,6 +81,15 @@ def measure(subject: str, reader: Reader, ground: Ground, ledger: Ledger) -> Mea
         if made.rows or made.missing:
             ledger.pace.end("")
     return found
+
+
+def weigh(found: Measurement, reader: Reader, ground: Ground) -> None:
+    """Add to `found` what its subject costs on `ground` where `reader` reads."""
+    reader.pace.begin("cost")
+    made = cost_of(found.subject, reader, ground)
+    found.cost += made.rows
+    found.missing += made.missing
+    reader.pace.end("")
 
 
 def headline(found: Measurement, length: int) -> str:

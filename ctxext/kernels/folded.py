@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.nn.functional import scaled_dot_product_attention as attend
 
+from ctxext.kernels.uncompiled import Uncompiled
 from ctxext.places import Places
 from ctxext.seams import Position
 
@@ -33,7 +34,7 @@ ROUNDED = 1e-5
 Heads = tuple[Tensor, Tensor, Tensor]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@Uncompiled
 def slopes_to_fold(position: Position, q: Tensor) -> Tensor | None:
     """Return the slopes [H] of the bias of `position` if it may be folded into the queries `q` [B, H, Q, D], else None.
 

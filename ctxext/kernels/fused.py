@@ -6,11 +6,12 @@ torch keeps its fused pair of functions private: where they are missing or have 
 a plain form stands in.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from ctxext.kernels.operators import operator
 
 BLOCK = 256
 """Queries whose scores the plain form makes at once."""
@@ -31,15 +32,8 @@ class Pairs(NamedTuple):
     scale: float
 
 
-def operator(name: str, arguments: str) -> Callable[..., Any] | None:
-    """Return the function of torch called `name` if there is one that takes just these `arguments`."""
-    found = getattr(getattr(torch.ops.aten, name, None), "default", None)
-    known = found is not None and ", ".join(argument.name for argument in found._schema.arguments) == arguments
-    return found if known else None
-
-
-FUSED_FORWARD = operator(OPERATOR, FORWARD)
-FUSED_BACKWARD = operator(f"{OPERATOR}_backward", BACKWARD)
+FUSED_FORWARD = operator("aten", OPERATOR, FORWARD)
+FUSED_BACKWARD = operator("aten", f"{OPERATOR}_backward", BACKWARD)
 
 
 def is_fused(q: Tensor, k: Tensor, v: Tensor) -> bool:

@@ -17,6 +17,7 @@ from ctxext.kernels.folded import SCALE, folded, slopes_to_fold
 from ctxext.kernels.norm import at_least_float32
 from ctxext.kernels.tiled import tiled
 from ctxext.kernels.tiles import BLOCK, pair_mask, seen, tiles_of
+from ctxext.kernels.uncompiled import Uncompiled
 from ctxext.places import Places, unmoved
 from ctxext.seams import Position, View
 
@@ -87,7 +88,7 @@ def by_kernel(sources: list[Source], queries: Places, keys: Places, position: Po
     return outputs
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@Uncompiled
 def in_parts(sources: list[Source], queries: Places, keys: Places, position: Position, scale: float) -> Tensor:
     """Return what `by_kernel` returns, by tiles or else by blocks, whose scale is that of the width."""
     if sources[0][1].is_cuda and queries.columns.shape[0] >= BLOCK:

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ctxext.kernels.norm import at_least_float32
+from ctxext.kernels.product import add_product, linear, written
 
-CHUNK = 1024
+CHUNK = 256
 """Rows whose logits are held at once, at most."""
 FEWEST = 128
 """Rows whose logits are held at once however large the vocabulary: products of fewer are slow."""
@@ -100,7 +101,7 @@ class Chunks:
         for places in torch.split(counted, chunk_rows(self.table.shape[0])):
             states = self.hidden[places]
             logits = self.exact[: len(places)]
-            product = torch.mm(states, self.table.T, out=self.products[: len(places)])
+            product = written(states, self.table, self.products[: len(places)])
             if product.dtype != logits.dtype:
                 logits.copy_(product)
             if self.bias is not None:
@@ -127,11 +128,11 @@ class Gradients:
         if gradient.dtype != chunk.logits.dtype:
             gradient.copy_(chunk.logits)
         if self.hidden is not None:
-            self.hidden.index_copy_(0, chunk.places, gradient @ table)
+            self.hidden.index_copy_(0, chunk.places, linear(gradient, table.T))
         if self.product is not None and self.weight is not None:
             self.weight += torch.mm(gradient.T, chunk.states, out=self.product)
         elif self.weight is not None:
-            self.weight.addmm_(gradient.T, chunk.states)
+            add_product(self.weight, gradient.T, chunk.states.T)
         if self.bias is not None:
             self.bias += chunk.logits.sum(dim=0)
 

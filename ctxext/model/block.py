@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from ctxext.kernels.product import Linear
+
 Project = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 """From states [B, S, W] to queries [B, H, S, D], keys and values [B, G, S, D]."""
 Attend = Callable[[Tensor, Project], Tensor]
@@ -23,10 +25,10 @@ class SelfAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.head_dim = head_dim
-        self.q_proj = nn.Linear(width, num_heads * head_dim, bias=bias)
-        self.k_proj = nn.Linear(width, num_key_value_heads * head_dim, bias=bias)
-        self.v_proj = nn.Linear(width, num_key_value_heads * head_dim, bias=bias)
-        self.o_proj = nn.Linear(num_heads * head_dim, width, bias=output_bias)
+        self.q_proj = Linear(width, num_heads * head_dim, bias=bias)
+        self.k_proj = Linear(width, num_key_value_heads * head_dim, bias=bias)
+        self.v_proj = Linear(width, num_key_value_heads * head_dim, bias=bias)
+        self.o_proj = Linear(num_heads * head_dim, width, bias=output_bias)
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         """Return what the tokens `x` [B, S, W] gather through `attend`."""
@@ -48,9 +50,9 @@ class GatedMlp(nn.Module):
     def __init__(self, width: int, intermediate: int, activation: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.activation = activation
-        self.gate_proj = nn.Linear(width, intermediate, bias=False)
-        self.up_proj = nn.Linear(width, intermediate, bias=False)
-        self.down_proj = nn.Linear(intermediate, width, bias=False)
+        self.gate_proj = Linear(width, intermediate, bias=False)
+        self.up_proj = Linear(width, intermediate, bias=False)
+        self.down_proj = Linear(intermediate, width, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the transformed `x` [B, S, W]."""
@@ -83,7 +85,7 @@ class VanillaBlock(nn.Module):
         self.input_layernorm = nn.LayerNorm(width, epsilon)
         self.self_attn = attention
         self.post_attention_layernorm = nn.LayerNorm(width, epsilon)
-        self.mlp = nn.Sequential(nn.Linear(width, intermediate), nn.ReLU(), nn.Linear(intermediate, width))
+        self.mlp = nn.Sequential(Linear(width, intermediate), nn.ReLU(), Linear(intermediate, width))
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         """Return the block's output for `x` [B, S, W]."""

@@ -16,6 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention as attend
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import is_biased
 from ctxext.kernels.norm import RmsNorm
+from ctxext.kernels.product import Linear
 from ctxext.model.block import GatedMlp, LlamaBlock, SelfAttention
 from ctxext.model.cache import LayerCache, turns
 from ctxext.places import Places, unmoved
@@ -85,7 +86,7 @@ def step_of(block: Any, position: Position, mask: Mask, attention: Attention) ->
     return Step(position, size, (num_heads, heads.head_dim), mlp.activation, epsilons, scales, *weights)
 
 
-KINDS = (LlamaBlock, SelfAttention, GatedMlp, RmsNorm, nn.Linear)
+KINDS = (LlamaBlock, SelfAttention, GatedMlp, RmsNorm, Linear)
 
 
 def is_bare(block: nn.Module) -> bool:

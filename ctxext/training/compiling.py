@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from ctxext.data.rows import Batch
+from ctxext.kernels.uncompiled import hide
 from ctxext.training.loop import accumulate_gradients
 from ctxext.training.settings import Trainer
 
@@ -23,6 +24,7 @@ def compiled(network: Any, batch: Batch, settings: Trainer, say: Callable[[str],
     compiler fails, for want of a C++ compiler or by what it doesn't know, the blocks are left as they are.
     """
     blocks = list(getattr(network, "layers", ()))
+    hide()
     for block in blocks:
         block.compile()
     try:

@@ -22,6 +22,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from ctxext.config.folders import option_file
 from ctxext.data.rows import Batch
+from ctxext.kernels.uncompiled import hide
 from ctxext.model.cost import matrix_weights
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.training.allocator import arranged
@@ -138,6 +139,7 @@ def settings() -> Trainer:
 
 def compile_blocks(network: Any) -> None:
     """Compile the blocks of `network`."""
+    hide()
     for block in network.layers:
         block.compile()
 

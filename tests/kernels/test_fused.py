@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from ctxext.kernels import fused as kernel
+from ctxext.kernels.operators import operator
 
 WIDTH = 16
 CASES = ["all", "causal", "masked"]
@@ -44,9 +45,9 @@ def test_this_version_of_torch_has_the_fused_functions():
 
 
 def test_a_function_whose_arguments_have_changed_is_not_used():
-    assert kernel.operator(kernel.OPERATOR, kernel.FORWARD) is not None
-    assert kernel.operator(kernel.OPERATOR, kernel.BACKWARD) is None
-    assert kernel.operator("no_such_function", kernel.FORWARD) is None
+    assert operator("aten", kernel.OPERATOR, kernel.FORWARD) is not None
+    assert operator("aten", kernel.OPERATOR, kernel.BACKWARD) is None
+    assert operator("aten", "no_such_function", kernel.FORWARD) is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
