@@ -8,9 +8,9 @@ from tokenizers import Tokenizer
 from ctxext.commands.extension import merged
 from ctxext.commands.foundation import companions_of, device_of, read_base, read_through
 from ctxext.config.schema import Run
-from ctxext.data.tokenizer import load_tokenizer
 from ctxext.formats.bases import open_base
 from ctxext.formats.companions import SETTINGS, TOKENIZER, Companions, read_companions
+from ctxext.formats.trial import tried
 from ctxext.refusal import Refusal, require
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
@@ -35,7 +35,7 @@ def saved_network(run: Run, journal: Journal) -> Saved:
         return Saved(network.eval().to(device_of(run)), base.tokenizer(), base.companions())
     folder = Path(run.run)
     network = weights_of(run, folder, journal).eval().to(device_of(run))
-    tokenizer = load_tokenizer(folder / TOKENIZER)
+    tokenizer = tried(folder / TOKENIZER)
     has_settings = (folder / SETTINGS).is_file()  # runs of older versions kept the tokenizer alone
     companions = read_companions(folder) if has_settings else companions_of(run, tokenizer)
     return Saved(network, tokenizer, companions)

@@ -154,8 +154,8 @@ def test_a_shard_elsewhere_is_refused_before_it_is_opened(folder: Path, name: An
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "not an index of shards, it is not JSON"),
-        ("[]", "not an index of shards, it is no object"),
+        ("{", "not an index of shards, it cannot be read as JSON"),
+        ("[]", "not an index of shards, it must be a JSON object"),
         ("{}", "weight_map must name the shard of each tensor"),
         ('{"weight_map": []}', "weight_map must name"),
         ('{"weight_map": {"a": "b", "a": "c"}}', "a occurs twice"),
