@@ -62,4 +62,4 @@ def test_a_document_of_which_nothing_is_left_is_dropped_with_its_size() -> None:
 
 def test_further_answers_are_cleaned_too_and_empty_ones_go() -> None:
     (document,), _ = clean_documents([Document("a", "in", "out\r\n", ("other \n", "\x00"), "x")])
-    assert document == Document("a", "in", "out", ("other",), "x")
+    assert document == Document("a", "in", "out", ("other",), "x", flaws=("CRLF", "NUL"))

@@ -65,7 +65,7 @@ DIRT = [
     Dirt(b"{}", "missing field 'text'"),
     Dirt(b"[]", "not a JSON object"),
     Dirt(b'{"text": ""}', "field 'text' is empty"),
-    Dirt(b'{"text": "\\u0000"}', "empty after cleaning"),
+    Dirt(b'{"text": "\\u0000"}', "NUL"),
     Dirt(line("\ufeff" + prose(0)), "exact duplicate"),
     Dirt(line(prose(1, 80) + " and another end"), "near-duplicate"),
 ]
@@ -78,7 +78,7 @@ def test_planted_dirt_is_counted_by_its_reason_and_the_sums_add_up(
 ) -> None:
     folder = tmp_path_factory.mktemp("dirty")
     good = [line(prose(0)), line(prose(1, 80)), *(line(prose(seed)) for seed in range(2, 12))]
-    path = write_lines(folder / "a.jsonl", [*good, *(dirt.line for dirt in planted)])
+    path = write_lines(folder / "a.jsonl", [*good, *(dirt.line for dirt in planted), b""])
     ledger = prepare(Jsonl(path=path, errors="skip"), None, VOCABULARY, folder).ledger
 
     expected = Counter(dirt.reason for dirt in planted)
