@@ -11,7 +11,7 @@ from ctxext.data.tokenizer import load_tokenizer
 from ctxext.formats.kept import kept
 from ctxext.refusal import require
 
-SECONDS = 8.0
+SECONDS = 5.0
 LARGEST = 100_000_000
 """The bytes of a tokenizer.json; those of the field have 35 million at most."""
 

@@ -11,6 +11,7 @@ from ctxext.strangers import content_of, object_in
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F16": 2, "BF16": 2, "F32": 4}
 """The kinds of numbers that are read, with the bytes of each."""
+MOST_DIMENSIONS = 8
 LONGEST_HEADER = 1 << 24
 """The bytes of a header: of 100,000 tensors it has fewer, and what it may become in memory is 30 times that."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -81,6 +82,8 @@ def read_header(file: Path) -> Entries:
         require(name.isprintable(), f"{file}: the tensor {name!r} holds a character that no name has")
         fits = isinstance(entry, dict) and isinstance(entry.get("shape"), list)
         require(fits, f"{file}: not a safetensors file, its header has no shape for {name}")
+        is_short = len(entry["shape"]) <= MOST_DIMENSIONS and all(type(size) is int for size in entry["shape"])
+        require(is_short, f"{file}: the shape of {name} must be at most {MOST_DIMENSIONS} whole numbers")
         require(0 not in entry["shape"], f"{file}: {name} is empty, its shape is {entry['shape']}")
     check_size(file, entries, 8 + size, total)
     return entries
