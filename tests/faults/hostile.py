@@ -350,6 +350,10 @@ CASES = {
         run(dataset__lessons=[{"_target_": "os.system"}]), r"a class stands at dataset\.lessons\.0\._target_"
     ),
     "a class of Hydra's own": Case(run(hydra={"run": {"_target_": "os.system"}}), r"a class stands at hydra\.run"),
+    "a length without end": Case(run(context_length=2**40), r"context_length must be at most 4194304 tokens"),
+    "an evaluation without end": Case(
+        run(evaluation__lengths=[256, 2**40]), r"evaluation\.lengths must be at most 4194304 tokens"
+    ),
     "a secret of the environment": Case(run(name="${oc.env:HOME}"), r"config\.yaml: .* holds no interpolation"),
     "YAML that calls": Case(
         yaml("a: !!python/object/apply:os.system ['touch CANARY']"), r"config\.yaml: can't be read"
