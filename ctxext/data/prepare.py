@@ -110,7 +110,7 @@ def build(
         size = sum(document.size for document in documents)
         rows.append(LedgerRow(f"kept: {part}", len(documents), size, len(corpus.tokens)))
     away = rows[0].size - sum(document.size for document in kept) - sum(defect.size for defect in dropped)
-    account = {DROPPED: dropped} | noted(kept, tokenizer)
+    account = {DROPPED: dropped, **noted(kept, tokenizer)}
     save_ledger(folder / "ledger.json", [*rows, *rows_of(account), LedgerRow("cleaned away", 0, away)])
     save_quarantine(folder / QUARANTINE, account)
 
