@@ -309,3 +309,12 @@ def test_a_target_that_is_no_label_is_refused_by_its_line_or_counted(tmp_path: P
         prepare(source, None, VOCABULARY, tmp_path)
     ledger = prepare(replace(source, errors="skip"), None, VOCABULARY, tmp_path).ledger
     assert [row.documents for row in ledger if "not among dataset.labels" in row.outcome] == [1]
+
+
+def test_what_was_repaired_is_told_anew_and_clean_texts_keep_their_digest(tmp_path: Path) -> None:
+    source = Jsonl(path=str(tmp_path))
+    documents = [Document("a", "x\ufffd"), Document("a", "x\ufffd", flaws=("not UTF-8",)), Document("a", "x\r\n")]
+    found = [list(ingredients([document], source, None, VOCABULARY)) for document in documents]
+    assert found[0][-6:] == ["document", "a", "x\ufffd", "", "()", ""]
+    assert found[1] == [*found[0], "not UTF-8"]
+    assert found[2][-1] == "CRLF"

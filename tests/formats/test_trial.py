@@ -33,6 +33,9 @@ def saved(tmp_path: Path) -> Saved:
 HARMFUL = {
     "tries every way to cut a run": {"pre_tokenizer": pre_tokenizers.Split(Regex("(q+)+b"), "isolated")},
     "multiplies a letter": {"normalizer": normalizers.Sequence([normalizers.Replace("z", "z" * 10)] * 8)},
+    "multiplies a letter that no trial holds": {
+        "normalizer": normalizers.Sequence([normalizers.Replace("ж", "ж" * 10)] * 8)
+    },
     "inserts everywhere": {"normalizer": normalizers.Replace(Regex("y*"), "y" * 999)},
     "multiplies in decoding": {"decoder": decoders.Sequence([decoders.Replace("z", "z" * 10)] * 8)},
     "spells bytes as bytes": {"pre_tokenizer": pre_tokenizers.Sequence([pre_tokenizers.ByteLevel()] * 30)},
