@@ -23,7 +23,7 @@ def tried(file: Path) -> Tokenizer:
     require(size <= LARGEST, f"{file}: a tokenizer.json must have at most {LARGEST} bytes, got {size}")
     if not file.resolve().is_relative_to(Path(str(files("ctxext"))).resolve()):
         found = outcome(file)
-        require("error" not in found, f"{file}: the tokenizer can't be used ({found.get('error')})")
+        require("error" not in found, f"{file}: not a tokenizer.json that can be used ({found.get('error')})")
     return load_tokenizer(file)
 
 
