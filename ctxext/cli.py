@@ -21,6 +21,7 @@ SUMMARY = "Extend the context of a language model, and measure what that did."
 OVERRIDES = "[KEY=VALUE ...] [GROUP=OPTION ...] [+method=NAME] [-m to sweep] [--cfg job] [--config-dir DIR]"
 FURTHER = "`ctxext ls` lists the groups and their options, `--cfg job` shows every key, `--hydra-help` Hydra's flags."
 HELP = {"--help", "-h"}
+LONGEST = 2000
 MEASURING = ("train", "eval")
 COMPLETION = {"--shell-completion", "-sc"}
 
@@ -66,8 +67,14 @@ def remark(text: str) -> None:
 
 def complain(sentence: str, status: int) -> int:
     """Print `sentence` as an error, and return the exit `status`."""
-    remark(f"ctxext: {sentence}")
+    remark(f"ctxext: {shown(sentence)}")
     return status
+
+
+def shown(sentence: str) -> str:
+    """Return `sentence` without what a terminal would obey, its middle left out if a name in it has no end."""
+    cut = sentence if len(sentence) <= LONGEST else f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 2 :]}"
+    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in cut)
 
 
 def program_help() -> str:

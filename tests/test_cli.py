@@ -455,3 +455,12 @@ def test_a_shell_completes_commands_options_and_keys(
 def test_completion_installs_for_the_program(typed: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
     assert typed("train", "-sc", "install=bash") == 0
     assert capsys.readouterr().out.rstrip().endswith("-F hydra_bash_completion ctxext")
+
+
+def test_a_sentence_is_shown_without_what_a_terminal_would_obey_and_not_without_end() -> None:
+    assert cli.shown("a\x1b[2Jb\u202ec é 漢") == "a\ufffd[2Jb\ufffdc é 漢"
+    assert cli.shown("x" * 2000) == "x" * 2000
+    long = cli.shown("first" + "x" * 10**6 + "last")
+    assert long.startswith("firstx")
+    assert long.endswith("xlast")
+    assert len(long) < 2100

@@ -8,8 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "ctxext"
 FLOORS = [
-    {"places", "refusal", "processes", "maths"},
-    {"seams"},
+    {"places", "refusal", "processes", "confinement", "maths"},
+    {"seams", "strangers"},
     {"kernels"},
     {"position", "mask", "attention", "tasks"},
     {"model", "data"},

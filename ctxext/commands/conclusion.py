@@ -83,6 +83,7 @@ def facts(run: Run, command: str, data: Prepared) -> Row:
             "digest": data.digest,
             "tokenizer": fingerprint({}, data.tokenizer.to_str()),
             "tokens": kept,
+            "documents": {row.outcome: row.documents for row in data.ledger if row.documents},
         },
     }
 

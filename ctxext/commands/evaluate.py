@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ctxext.commands.conclusion import conclude
-from ctxext.commands.foundation import base_members, device_of, read_base
+from ctxext.commands.foundation import base_members, device_of, read_base, show
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.commands.saved_network import saved_network
@@ -20,7 +20,6 @@ from ctxext.evaluation.protocol import chosen
 from ctxext.evaluation.results import TRAINED_ON
 from ctxext.evaluation.text.language import last_end
 from ctxext.reporting.journal import Journal
-from ctxext.reporting.table import ledger_table
 from ctxext.training.lock import lock
 from ctxext.training.signals import listening
 
@@ -42,7 +41,7 @@ def evaluate(run: Run, folder: Path) -> None:
         network, tokenizer, _ = saved_network(run, journal)
         whole = replace(run.dataset, validation_share=0.0, test_share=1.0)
         data = prepare(whole, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
-        journal.table(ledger_table(data.ledger))
+        show(data, run, journal)
         ground = ground_of(run, data, last_end)
         subjects = subjects_of(run, network)
         remarks = trained_on(run)

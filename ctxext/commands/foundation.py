@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 from ctxext.attention.softmax import Softmax
 from ctxext.commands.extension import extend, identity_of
 from ctxext.config.schema import Run
-from ctxext.data.prepare import Prepared, prepare
+from ctxext.data.ledger import AS_TEXT, REPAIRED
+from ctxext.data.prepare import QUARANTINE, Prepared, prepare
 from ctxext.formats.bases import open_base
 from ctxext.formats.companions import Companions, plain_companions
 from ctxext.mask.document import IntraDocument
@@ -31,8 +32,18 @@ def prepared(run: Run, journal: Journal) -> Prepared:
     """Return the run's data, encoded with the base's tokenizer, or with one trained on them; show what became of it."""
     tokenizer = open_base(run.base.path).tokenizer() if run.base.path else None
     data = prepare(run.dataset, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
-    journal.table(ledger_table(data.ledger))
+    show(data, run, journal)
     return data
+
+
+def show(data: Prepared, run: Run, journal: Journal) -> None:
+    """Show in `journal` what became of the documents of `data`, and where those that weren't clean are listed."""
+    journal.table(ledger_table(data.ledger))
+    kept = sum(row.documents for row in data.ledger if row.outcome.startswith("kept"))
+    if data.ledger[0].documents > kept or any(row.outcome.startswith((REPAIRED, AS_TEXT)) for row in data.ledger):
+        journal.say(
+            f"data   what was dropped or repaired, and why: {Path(run.cache) / 'tokens' / data.digest / QUARANTINE}"
+        )
 
 
 def companions_of(run: Run, tokenizer: Tokenizer) -> Companions:

@@ -14,7 +14,7 @@ from ctxext.commands.sweep import verdict
 from ctxext.config.legality import notes
 from ctxext.config.rules.generation import unheeded
 from ctxext.config.schema import Run
-from ctxext.data.tokenizer import beginning
+from ctxext.data.tokenizer import beginning, tokenizing
 from ctxext.formats.json_files import write_json
 from ctxext.generation.chat import chat_tokens
 from ctxext.generation.decoding import Continuation, limit_of
@@ -36,7 +36,8 @@ def generate(run: Run, folder: Path) -> None:
         for note in (*notes(run), *unheeded(run)):
             journal.say(note)
         saved = saved_network(run, journal)
-        prompt = encoded(text, run, saved)
+        with tokenizing():
+            prompt = encoded(text, run, saved)
         check_room(run, saved.network, len(prompt), journal)
         sampling = Sampling(run.temperature, run.top_k, run.top_p, run.seed)
         continuation = Continuation(saved.network, prompt, sampling, run.max_new_tokens)

@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
 from ctxext.commands.extension import merged
 from ctxext.commands.foundation import companions_of, device_of, read_base, read_through
 from ctxext.config.schema import Run
-from ctxext.data.tokenizer import load_tokenizer
 from ctxext.formats.bases import open_base
 from ctxext.formats.companions import SETTINGS, TOKENIZER, Companions, read_companions
+from ctxext.formats.trial import tried
 from ctxext.refusal import Refusal, require
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
@@ -35,7 +37,7 @@ def saved_network(run: Run, journal: Journal) -> Saved:
         return Saved(network.eval().to(device_of(run)), base.tokenizer(), base.companions())
     folder = Path(run.run)
     network = weights_of(run, folder, journal).eval().to(device_of(run))
-    tokenizer = load_tokenizer(folder / TOKENIZER)
+    tokenizer = tried(folder / TOKENIZER)
     has_settings = (folder / SETTINGS).is_file()  # runs of older versions kept the tokenizer alone
     companions = read_companions(folder) if has_settings else companions_of(run, tokenizer)
     return Saved(network, tokenizer, companions)
@@ -50,10 +52,25 @@ def weights_of(run: Run, folder: Path, journal: Journal) -> Any:
         raise Refusal(f"run={run.run}: it holds no checkpoint that can be loaded; it was not trained, or not saved")
     network = blank(run)
     attach(network, run.trainer, run.seed)
-    checkpoint.load(newest, network, None)
+    fill(network, newest)
     journal.say(f"weights of {newest}")
     merged(network, run, journal)
     return network
+
+
+def fill(network: Any, path: Path) -> None:
+    """Load the checkpoint `path` into `network`; refuse one whose files are other than those that a run leaves.
+
+    A manifest says that nothing changed since it was written, and nothing of who wrote it.
+    """
+    try:
+        checkpoint.load(path, network, None)
+    except Refusal:
+        raise
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Refusal(f"{path}: no checkpoint of a run ({type(error).__name__}: {error})") from error
+    for name, tensor in network.state_dict().items():
+        require(bool(torch.isfinite(tensor).all()), f"{path}: {name} holds a value that is not finite")
 
 
 def blank(run: Run) -> Any:

@@ -43,6 +43,7 @@ def made(settings: Any, classes: dict[str, type]) -> Run:
     """
     from ctxext.config import legality  # it imports torch, of which composing needs nothing
 
+    check_lists("", OmegaConf.to_container(settings), Run)
     check_scalars(settings)
     legality.check_factor(settings)
     values: dict[str, Any] = {}
@@ -56,6 +57,15 @@ def made(settings: Any, classes: dict[str, type]) -> Run:
     run = Run(**values)
     legality.check(run)
     return run
+
+
+def check_lists(prefix: str, plain: Any, kind: type) -> None:
+    """Refuse a list in the config `plain` of the schema `kind` that holds what it can't, as OmegaConf lets lists do."""
+    for name, hint in typing.get_type_hints(kind).items():
+        if dataclasses.is_dataclass(hint):
+            check_lists(f"{prefix}{name}.", plain[name], typing.cast(type, hint))
+        elif typing.get_origin(hint) is list:
+            check_value(f"{prefix}{name}", plain[name], hint)
 
 
 def checked_class(slot: str, plain: Any) -> type:

@@ -93,7 +93,8 @@ def wrong_type(error: Any, words: Sequence[str]) -> str:
     hint: Any = Run
     for step in re.split(r"[.\[]", str(error.full_key)):
         inner = typing.get_args(hint)
-        hint = inner[0] if step.endswith("]") and inner else getattr(hint, "__annotations__", {}).get(step, Any)
+        hints = typing.get_type_hints(hint) if hasattr(hint, "__dataclass_fields__") else {}  # inherited ones too
+        hint = inner[0] if step.endswith("]") and inner else hints.get(step, Any)
     wanted = "a group of keys" if hasattr(hint, "__dataclass_fields__") else spelt(hint)
     return f"{error.full_key} must be {wanted}, got {shown(error.value)}"
 

@@ -9,14 +9,17 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ctxext.config.folders import GROUPS, preset
+from ctxext.config.folders import GROUPS, SLOTS, preset
 from ctxext.config.record import FILE
 from ctxext.config.schema import SAMPLING
 from ctxext.refusal import Refusal, nearest, require
+from ctxext.strangers import calm_yaml, check_links, text_of
 
 STAGES = ("base", "trainer", "evaluation", "search", "export")
 METHOD = ("position", "mask", "attention", "name")
 """What an overlay sets of a run that exists already."""
+READ = ("*.yaml", "*.json", "*.jinja")
+"""What is read of a run's folder, beside its checkpoints."""
 
 
 def saved_run(path: Path, composed: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -63,15 +66,30 @@ def read_config(path: Path) -> dict[str, Any]:
     if not file.is_file():
         raise Refusal(f"run={path} is no run, since it has no {FILE}{elsewhere(path)}")
     try:
+        check_links(path, READ)
+        calm_yaml(text_of(file), file)
         plain = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+    except Refusal:
+        raise
+    except (yaml.YAMLError, OmegaConfBaseException, ValueError, OSError) as error:
         raise Refusal(f"{file}: can't be read as YAML ({' '.join(str(error).split())})") from error
     if not isinstance(plain, dict):
         raise Refusal(f"{file}: must hold keys and values, got {type(plain).__name__}")
+    for place in targets_in(plain):
+        require(place in SLOTS, f"{file}: a class stands at {place}._target_, where none belongs")
     for leaf in leaves(plain):
         # `${oc.env:...}` would read the environment of whoever opens a run of somebody else.
         require("${" not in leaf, f"{file}: a saved configuration holds no interpolation, got {leaf!r}")
     return {str(key): value for key, value in plain.items()}
+
+
+def targets_in(node: object, place: str = "") -> Iterator[str]:
+    """Yield the dotted path of each part of `node`, which stands at `place`, that names a class."""
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in inner:
+        if key == "_target_":
+            yield place
+        yield from targets_in(value, f"{place}.{key}" if place else str(key))
 
 
 def leaves(node: object) -> Iterator[str]:

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ctxext.evaluation.settings import Evaluation
+from ctxext.evaluation.settings import LONGEST, Evaluation
 from ctxext.formats.settings import Base, Export
 from ctxext.refusal import require
 from ctxext.searching.settings import SearchSettings
@@ -56,9 +56,9 @@ def check_scalars(run: Any) -> None:
         f"name must be letters, digits, '.', '_', '+' and '-', since a folder bears it, got {run.name!r}",
     )
     require(run.seed >= 0, f"seed must be at least 0, got {run.seed}")
-    require(run.context_length > 0, f"context_length must be above 0 tokens, got {run.context_length}")
-    trained = run.base.trained_length
-    require(trained > 0, f"base.trained_length must be above 0 tokens, got {trained}")
+    for key, length in (("context_length", run.context_length), ("base.trained_length", run.base.trained_length)):
+        require(length > 0, f"{key} must be above 0 tokens, got {length}")
+        require(length <= LONGEST, f"{key} must be at most {LONGEST} tokens, got {length}")
     check_sampling(run)
     known = re.fullmatch(r"auto|cpu|cuda(:\d+)?", run.device)
     require(known is not None, f"device must be auto, cpu, cuda or cuda:N, got {run.device!r}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rensa import RMinHash, RMinHashLSH
 
+from ctxext.data.cleaning import dropped_as
 from ctxext.data.documents import Defect, Document
 from ctxext.data.split import content_hash
 from ctxext.data.watch import Watch
@@ -22,7 +23,7 @@ def drop_exact(documents: Sequence[Document]) -> tuple[list[Document], list[Defe
     for document in documents:
         content = content_hash(document)
         if content in seen:
-            dropped.append(Defect(document.name, "exact duplicate", document.size))
+            dropped.append(dropped_as("exact duplicate", document))
         else:
             seen.add(content)
             kept.append(document)
@@ -44,7 +45,7 @@ def drop_near(documents: Sequence[Document], threshold: float, watch: Watch) -> 
         signature.update(list(shingles(document)))
         near = (key for key in index.query(signature) if signature.jaccard(signatures[key]) >= threshold)
         if any(likeness(document.target, kept[key].target) >= threshold for key in near):
-            dropped.append(Defect(document.name, "near-duplicate", document.size))
+            dropped.append(dropped_as("near-duplicate", document))
             continue
         index.insert(len(kept), signature)
         signatures.append(signature)

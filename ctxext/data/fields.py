@@ -108,6 +108,6 @@ def checked(value: object, subject: str, wanted: str) -> str:
     if isinstance(value, str):
         if value.strip():
             return value
-        raise FaultError(f"{subject} empty")
+        raise FaultError(f"{subject} white space only" if value else f"{subject} empty")
     kinds: dict[type, str] = {list: "a list", dict: "an object"}
     raise FaultError(f"{subject} {kinds.get(type(value)) or spelt(type(value))}, not {wanted}")

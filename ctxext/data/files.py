@@ -4,15 +4,17 @@ import glob
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
-from ctxext.data.documents import Defect, Document
+from ctxext.data.documents import UNDECODED, Defect, Document, beginning_of
 from ctxext.data.fields import Table
-from ctxext.data.sources import Source
+from ctxext.data.sources import REPLACE, Source
 from ctxext.refusal import require
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +26,24 @@ class Text(Source):
     def items(self) -> Iterator[Document | Defect]:
         """Yield a document or a defect for each file, the files of a folder in the order of their names."""
         for path in found(self.path):
-            yield read_text(path)
+            yield read_text(path, self.errors == REPLACE)
+
+    def where(self, document: Document, place: int) -> str:
+        """Return file and line of the character at `place` of `document`."""
+        return f"{document.name}:{document.text.count(chr(10), 0, place) + 1}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Jsonl(Table):
-    """Files of JSON lines, one document each; `path` as in `Text`."""
+    """Files of JSON lines, one document each; `path` as in `Text`. A line has at most `longest_line` bytes."""
 
     path: str | list[str]
+    longest_line: int = 1 << 26
+
+    def __post_init__(self) -> None:
+        """Refuse values of the wrong type or out of range."""
+        super().__post_init__()
+        require(self.longest_line >= 1, f"dataset.longest_line must be at least 1 byte, got {self.longest_line}")
 
     def items(self) -> Iterator[Document | Defect]:
         """Yield a document or a defect for each line that isn't blank."""
@@ -43,45 +55,84 @@ class Jsonl(Table):
         empty = True
         try:
             with path.open("rb") as file:
-                for number, line in enumerate(file, start=1):
-                    line = line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
-                    if line.strip():
+                for number, (line, size) in enumerate(bounded_lines(file, self.longest_line), start=1):
+                    if line.removeprefix(BYTE_ORDER_MARK).strip():
                         empty = False
-                        yield self.line(f"{path}:{number}", line)
+                        yield self.line(f"{path}:{number}", line, size)
         except OSError as error:
             yield Defect(str(path), f"can't be read ({error.strerror})", 0)
             return
         if empty:
-            yield Defect(str(path), "empty file", path.stat().st_size)
+            yield nothing_in(path, path.stat().st_size)
 
-    def line(self, where: str, line: bytes) -> Document | Defect:
-        """Return the document in `line`, or the defect at `where`."""
+    def line(self, where: str, line: bytes, size: int) -> Document | Defect:
+        """Return the document in `line`, of `size` bytes, or the defect at `where`."""
+        marked, content = line.startswith(BYTE_ORDER_MARK), beginning_of(line)
+        if size > self.longest_line:
+            return Defect(where, f"longer than dataset.longest_line={self.longest_line}", size, content=content)
         try:
-            row = json.loads(line.decode())
+            text, flaws = decoded(line.removeprefix(BYTE_ORDER_MARK), self.errors == REPLACE)
+            row = json.loads(text)
         except UnicodeDecodeError:
-            return Defect(where, "not UTF-8", len(line))
+            return Defect(where, UNDECODED, size, content=content)
         except json.JSONDecodeError as error:
-            return Defect(f"{where}:{error.colno}", "broken JSON", len(line))
+            return Defect(f"{where}:{error.colno}", broken(text, error), size, content=content)
         except (RecursionError, ValueError):  # ValueError: a number of more digits than Python takes
-            return Defect(where, "JSON beyond limits", len(line))
+            return Defect(where, "JSON beyond limits", size, content=content)
         if not isinstance(row, dict):
-            return Defect(where, "not a JSON object", len(line))
-        return self.document(row, where, len(line))
+            return Defect(where, "not a JSON object", size, content=content)
+        found = self.document(row, where, size)
+        if isinstance(found, Defect):
+            return replace(found, content=content)
+        return replace(found, flaws=(*("byte-order mark" for _ in range(marked)), *flaws))
 
 
-def read_text(path: Path) -> Document | Defect:
-    """Return the document in the file at `path`, or what is wrong with the file."""
+def bounded_lines(file: BinaryIO, most: int) -> Iterator[tuple[bytes, int]]:
+    """Yield each line of `file` with its bytes; of one that has more than `most`, no more than those are kept."""
+    while line := file.readline(most + 1):
+        size, rest = len(line), line
+        while len(line) > most and rest and not rest.endswith(b"\n"):
+            rest = file.readline(most + 1)
+            size += len(rest)
+        yield line, size
+
+
+def decoded(content: bytes, repairs: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the text in `content`, and why it was repaired, if it may be; raise if it is no UTF-8."""
+    try:
+        return content.decode(), ()
+    except UnicodeDecodeError:
+        if not repairs or content.startswith(UTF_16):  # of which nothing would be left
+            raise
+        return content.decode(errors="replace"), (UNDECODED,)
+
+
+def broken(text: str, error: json.JSONDecodeError) -> str:
+    """Return how the line `text` is broken: only a file's last has no end, and half of it is what a crash leaves."""
+    ends_early = error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip())
+    return "cut last line" if ends_early and not text.endswith("\n") else "broken JSON"
+
+
+def nothing_in(path: Path, size: int) -> Defect:
+    """Return the defect of a file at `path` of `size` bytes with nothing but white space."""
+    return Defect(str(path), "white space only" if size else "empty file", size)
+
+
+def read_text(path: Path, repairs: bool) -> Document | Defect:
+    """Return the document in the file at `path`, repaired where it may be, or what is wrong with the file."""
     try:
         content = path.read_bytes()
     except OSError as error:
         return Defect(str(path), f"can't be read ({error.strerror})", 0)
-    if not content.strip():
-        return Defect(str(path), "empty file", len(content))
+    if not content.removeprefix(BYTE_ORDER_MARK).strip():
+        return nothing_in(path, len(content))
     try:
-        return Document(str(path), content.decode())
+        text, flaws = decoded(content, repairs)
+        return Document(str(path), text, flaws=flaws)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return Defect(f"{path}:{line}", "not UTF-8", len(content))
+        hint = " but UTF-16, by its first bytes; save it as UTF-8" if content.startswith(UTF_16) else ""
+        return Defect(f"{path}:{line}", UNDECODED, len(content), hint, beginning_of(content))
 
 
 def found(path: str | list[str]) -> list[Path]:

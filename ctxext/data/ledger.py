@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from ctxext.data.documents import Defect
 class LedgerRow:
     """An outcome (`read`, `kept: train`, `dropped: exact duplicate`, ...) with its documents, bytes and tokens.
 
-    The rows after `read` add up to it. `cleaned away` holds the bytes that cleaning took from documents that stayed.
+    The rows after `read` add up to it, but for `repaired: ...` and `as text: ...`, which tell how many of those kept
+    were so. `cleaned away` holds the bytes that cleaning took from documents that stayed.
     """
 
     outcome: str
@@ -22,14 +23,22 @@ class LedgerRow:
     tokens: int = 0
 
 
-def dropped_rows(defects: Iterable[Defect]) -> list[LedgerRow]:
-    """Return a row for each reason among `defects`, the most frequent first."""
-    documents: Counter[str] = Counter()
-    sizes: Counter[str] = Counter()
-    for defect in defects:
-        documents[defect.reason] += 1
-        sizes[defect.reason] += defect.size
-    return [LedgerRow(f"dropped: {reason}", count, sizes[reason]) for reason, count in documents.most_common()]
+DROPPED, REPAIRED, AS_TEXT = "dropped", "repaired", "as text"
+Account = Mapping[str, Sequence[Defect]]
+"""What became of input that wasn't clean, by one of these words."""
+
+
+def rows_of(account: Account) -> list[LedgerRow]:
+    """Return a row for each reason in `account`, the most frequent first; only what was dropped has a size."""
+    rows = []
+    for word, defects in account.items():
+        documents: Counter[str] = Counter()
+        sizes: Counter[str] = Counter()
+        for defect in defects:
+            documents[defect.reason] += 1
+            sizes[defect.reason] += defect.size if word == DROPPED else 0
+        rows += [LedgerRow(f"{word}: {reason}", count, sizes[reason]) for reason, count in documents.most_common()]
+    return rows
 
 
 def save_ledger(path: Path, rows: Sequence[LedgerRow]) -> None:
@@ -42,7 +51,7 @@ def load_ledger(path: Path) -> list[LedgerRow]:
     return [LedgerRow(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def save_quarantine(path: Path, defects: Iterable[Defect]) -> None:
-    """Write to `path` a JSON line for each of `defects`: where it was, the reason, its bytes."""
-    lines = (json.dumps(asdict(defect)) + "\n" for defect in defects)
-    path.write_text("".join(lines), encoding="utf-8")
+def save_quarantine(path: Path, account: Account) -> None:
+    """Write to `path` a JSON line for each of `account`: what became of it, where it was, the reason, how it begins."""
+    rows = ({"outcome": word} | asdict(defect) for word, defects in account.items() for defect in defects)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,5 +1,6 @@
 """The data stage: read, clean, deduplicate, split, train the tokenizer, encode; done once for the same input."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,21 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from ctxext.data.application import check_documents, prompted
-from ctxext.data.cleaning import clean_documents
+from ctxext.data.cleaning import clean_documents, flaws
 from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.deduplication import drop_exact, drop_near
 from ctxext.data.documents import Defect, Document
-from ctxext.data.ledger import LedgerRow, dropped_rows, load_ledger, save_ledger, save_quarantine
+from ctxext.data.ledger import (
+    AS_TEXT,
+    DROPPED,
+    REPAIRED,
+    Account,
+    LedgerRow,
+    load_ledger,
+    rows_of,
+    save_ledger,
+    save_quarantine,
+)
 from ctxext.data.sources import Source
 from ctxext.data.split import split_documents
 from ctxext.data.store import digest_of, is_whole, publish
@@ -20,6 +31,7 @@ from ctxext.data.watch import Watch, unwatched
 from ctxext.refusal import require
 
 FORMAT = "3"
+QUARANTINE = "quarantine.jsonl"
 PARTS = ("train", "validation", "test")
 
 
@@ -67,6 +79,7 @@ def ingredients(
     for item in items:
         if isinstance(item, Document):
             yield from ("document", item.name, item.text, item.target, repr(item.others), item.group)
+            yield from flaws(item)  # what others prepared of clean texts stays as it was
         else:
             yield from ("defect", item.where, item.reason, str(item.size))
 
@@ -97,8 +110,18 @@ def build(
         size = sum(document.size for document in documents)
         rows.append(LedgerRow(f"kept: {part}", len(documents), size, len(corpus.tokens)))
     away = rows[0].size - sum(document.size for document in kept) - sum(defect.size for defect in dropped)
-    save_ledger(folder / "ledger.json", [*rows, *dropped_rows(dropped), LedgerRow("cleaned away", 0, away)])
-    save_quarantine(folder / "quarantine.jsonl", dropped)
+    account = {DROPPED: dropped, **noted(kept, tokenizer)}
+    save_ledger(folder / "ledger.json", [*rows, *rows_of(account), LedgerRow("cleaned away", 0, away)])
+    save_quarantine(folder / QUARANTINE, account)
+
+
+def noted(documents: Sequence[Document], tokenizer: Tokenizer) -> Account:
+    """Return which of the `documents` that were kept were repaired, or spell a control token of `tokenizer`."""
+    words = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
+    spelt = re.compile("|".join(map(re.escape, words)) or "(?!)")
+    repaired = [Defect(document.name, flaw, document.size) for document in documents for flaw in document.flaws]
+    plain = [document for document in documents if any(map(spelt.search, document.texts))]
+    return {REPAIRED: repaired, AS_TEXT: [Defect(one.name, "control tokens", one.size) for one in plain]}
 
 
 def sift(

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ctxext.data.application import check_settings, labelled
-from ctxext.data.documents import Defect, Document
+from ctxext.data.cleaning import DAMAGE, damage
+from ctxext.data.documents import UNDECODED, Defect, Document, beginning_of
 from ctxext.refusal import Refusal, check_types, nearest, require
 
+REPLACE = "replace"
+ERRORS = ("strict", "skip", REPLACE)
 NOT_SOURCES = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__"}
 
 
@@ -17,7 +20,8 @@ NOT_SOURCES = {"test", "tests", "idle_test", "site-packages", "dist-packages", "
 class Source:
     """A source of documents.
 
-    `errors` says what bad input gets: `strict` refuses, `skip` drops and counts. `near_duplicates` is the likeness
+    `errors` says what bad input gets: `strict` refuses, `skip` drops and counts, `replace` repairs what has one meaning
+    and refuses the rest. `near_duplicates` is the likeness
     from which a document is dropped as a copy (1: only exact copies). The shares are of documents, `recall_share` of
     training rows, which are `lessons` in turn. `application` says what pairs of input and target are for, `labels` the
     answers that a classification knows, `held_out` which groups of pairs go to the test part alone, and `prompt` how
@@ -38,7 +42,8 @@ class Source:
     def __post_init__(self) -> None:
         """Refuse values of the wrong type or out of range."""
         check_types(self, "dataset")
-        require(self.errors in ("strict", "skip"), f"dataset.errors must be strict or skip, got {self.errors!r}")
+        known = f"dataset.errors must be one of {', '.join(ERRORS)}, got {self.errors!r}{nearest(self.errors, ERRORS)}"
+        require(self.errors in ERRORS, known)
         for name in ("validation_share", "test_share", "recall_share"):
             share = getattr(self, name)
             require(0 <= share <= 1, f"dataset.{name} must be between 0 and 1, got {share}")
@@ -50,13 +55,30 @@ class Source:
         check_lessons(self.lessons)
 
     def documents(self) -> Iterator[Document | Defect]:
-        """Yield what the source holds; under `errors=strict` the first defect is refused."""
+        """Yield what the source holds; unless `errors=skip`, the first defect is refused."""
         for found in self.items():
-            item = labelled(found, self.labels) if isinstance(found, Document) else found
-            if isinstance(item, Defect) and self.errors == "strict":
-                said = f"{item.where}: {item.reason}{item.hint}"
-                raise Refusal(f"{said} (dataset.errors=skip drops and counts what can't be read)")
+            item = self.sound(found) if isinstance(found, Document) else found
+            if isinstance(item, Defect) and self.errors != "skip":
+                way = "skip drops and counts what can't be read" + ", replace repairs it" * self.is_repairable(item)
+                raise Refusal(f"{item.where}: {item.reason}{item.hint} (dataset.errors={way})")
             yield item
+
+    def sound(self, document: Document) -> Document | Defect:
+        """Return `document` with its label in order, or the defect that it is: damaged and not to be repaired."""
+        for text in document.texts if self.errors != REPLACE else ():
+            found = damage(text)
+            if found:
+                where = self.where(document, found.place)
+                return Defect(where, found.reason, document.size, content=beginning_of(document.text))
+        return labelled(document, self.labels)
+
+    def is_repairable(self, defect: Defect) -> bool:
+        """Return whether `errors=replace` would have made a document of `defect`."""
+        return self.errors != REPLACE and defect.reason in (*DAMAGE, UNDECODED) and not defect.hint
+
+    def where(self, document: Document, place: int) -> str:
+        """Return where the character at `place` of `document` stands."""
+        return document.name
 
     def items(self) -> Iterator[Document | Defect]:
         """Yield the documents and the defects in a fixed order."""

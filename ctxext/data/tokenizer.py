@@ -4,7 +4,8 @@ Shapes: V vocabulary.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
@@ -29,6 +30,7 @@ KNOWN_ENDS = (
 )
 """What ends a text in the tokenizers of the field; what ends a turn comes after what ends a document."""
 SMALLEST_VOCABULARY = 257
+PANIC = "PanicException"
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
@@ -60,9 +62,26 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise Refusal(f"{path}: not a tokenizer.json ({error})") from error
 
 
+@contextmanager
+def tokenizing() -> Iterator[None]:
+    """Refuse a text over which the library of tokenizers gives up: its panic is no Exception, and passes by those."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != PANIC:
+            raise
+        reason = str(error).partition("\n")[0]
+        raise Refusal(f"the tokenizer gives up on a text ({reason}); use a base with another") from error
+
+
 def as_plain_text(tokenizer: Tokenizer) -> Tokenizer:
-    """Make `tokenizer` split control tokens in a text as it does any other characters (its file doesn't keep this)."""
+    """Make `tokenizer` split control tokens in a text as it does any other characters (its file doesn't keep this).
+
+    Nor does it cut off a text, or fill one up, whatever its file says.
+    """
     tokenizer.encode_special_tokens = True
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
     return tokenizer
 
 

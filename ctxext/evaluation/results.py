@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ctxext.refusal import Refusal, nearest, require
+from ctxext.strangers import text_of
 
 Row = dict[str, Any]
 
@@ -127,8 +128,10 @@ class Results:
         """Return the results in `path`; refuse a file that is absent, is not JSON, or breaks the contract."""
         require(path.is_file(), f"{path}: no such file")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            content = json.loads(text_of(path))
+        except Refusal:
+            raise
+        except (ValueError, RecursionError) as error:
             raise Refusal(f"{path}: not JSON ({error})") from error
         require(isinstance(content, dict), f"{path}: must be a JSON object, got {type(content).__name__}")
         try:

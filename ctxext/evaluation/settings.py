@@ -10,6 +10,8 @@ from ctxext.tasks.suite import TASKS, Suite
 RANK, GENERATION = "rank", "generation"
 SCORINGS = (RANK, GENERATION)
 MEASURES = ("longppl", "sliding", "sliding_yarn", "shift")
+LONGEST = 1 << 22
+"""The most tokens of any length: whether a composition could have an effect is told from all positions up to there."""
 
 
 @dataclass
@@ -68,6 +70,9 @@ class Evaluation:
         require(bool(self.lengths), "evaluation.lengths must name a length, got []")
         rising = self.lengths == sorted(set(self.lengths))
         require(rising, f"evaluation.lengths must rise, each once, got {self.lengths}")
+        require(
+            self.lengths[-1] <= LONGEST, f"evaluation.lengths must be at most {LONGEST} tokens, got {self.lengths[-1]}"
+        )
         shortest = self.lengths[0]
         require(
             shortest > self.scored_tokens,

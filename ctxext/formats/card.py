@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from ctxext.formats.json_files import read_json
+from ctxext.strangers import calm_yaml, content_of
 
 Results = Mapping[str, Any]
 CARD, CONFIG = "README.md", "config.json"
@@ -41,11 +42,11 @@ def read_origin(folder: Path) -> dict[str, Any]:
 def read_head(folder: Path) -> dict[str, Any]:
     """Return the YAML head of the card of `folder`, empty where there is none that can be read."""
     file = folder / CARD
-    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    text = content_of(file).decode(errors="replace") if file.is_file() else ""
     head = re.match(r"---\n(.*?)\n---", text, re.DOTALL)
     try:
-        content = yaml.safe_load(head.group(1)) if head else {}
-    except yaml.YAMLError:
+        content = yaml.safe_load(calm_yaml(head.group(1), file)) if head else {}
+    except (yaml.YAMLError, ValueError):  # a refusal is one, and so is a number that can't be
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer
 from ctxext.data.tokenizer import end_token
 from ctxext.formats.json_files import read_json, write_json
 from ctxext.refusal import Refusal
+from ctxext.strangers import text_of
 
 TOKENIZER, SETTINGS, GENERATION, TEMPLATE = (
     "tokenizer.json",
@@ -16,6 +17,8 @@ TOKENIZER, SETTINGS, GENERATION, TEMPLATE = (
     "generation_config.json",
     "chat_template.jinja",
 )
+LONGEST = 1 << 20
+"""The bytes of a template."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def read_companions(folder: Path) -> Companions:
         read_json(folder / name) if (folder / name).is_file() else {} for name in (SETTINGS, GENERATION)
     )
     file, inside = folder / TEMPLATE, settings.pop("chat_template", None)
-    template = file.read_text(encoding="utf-8") if file.is_file() else ""
+    template = text_of(file, LONGEST) if file.is_file() else ""
     return Companions(settings, generation, template or default_of(inside, folder / SETTINGS))
 
 

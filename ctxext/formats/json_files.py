@@ -4,17 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ctxext.refusal import Refusal, require
+from ctxext.strangers import content_of, object_in
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """Return the object in `file`; refuse one that is absent or holds no JSON object."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise Refusal(f"{file}: cannot be read as JSON ({error})") from error
-    require(isinstance(content, dict), f"{file}: must be a JSON object, got {type(content).__name__}")
-    return dict(content)
+    """Return the object in `file`; refuse one that is absent, too large, or holds no JSON object."""
+    return object_in(content_of(file), file)
 
 
 def write_json(file: Path, content: dict[str, Any]) -> None:

@@ -1,16 +1,14 @@
 """A user's text as a chat: the tokenizer's own template around it, whose control tokens nobody can type."""
 
 import json
-import math
 import re
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
+from ctxext.confinement import asked
 from ctxext.refusal import Refusal, require
 
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
@@ -58,16 +56,8 @@ def rendered(template: str, settings: Mapping[str, Any], text: str) -> str:
         "tools": None,
         "documents": None,
     }
-    request = {"template": template, "given": given | control_words(settings), "seconds": math.ceil(SECONDS)}
-    program = str(Path(__file__).with_name("template.py"))
-    line = [sys.executable, "-P", program]  # -P: the modules beside it have names of common ones
-    try:
-        done = subprocess.run(line, input=json.dumps(request).encode(), capture_output=True, timeout=SECONDS)
-    except subprocess.TimeoutExpired as error:
-        raise unusable(f"it takes more than {SECONDS:g} s") from error
-    if done.returncode != 0:
-        raise unusable(f"its process ended with status {done.returncode}, by a limit on its time or memory")
-    answer = json.loads(done.stdout)
+    request = {"template": template, "given": given | control_words(settings)}
+    answer = asked(Path(__file__).with_name("template.py"), request, SECONDS)
     if "error" in answer:
         raise unusable(answer["error"])
     return str(answer["text"])

@@ -1,22 +1,17 @@
 """A chat template laid out by jinja, in a process of its own: a template is a program, and it comes with a model.
 
-Run as a file it reads {template, given, seconds} as JSON from stdin and answers with {text} or {error}. It imports
-nothing of the package, which would cost the time that the template may take.
+`ctxext.confinement` runs it as a file. It imports nothing of the package, which would cost the time that the template
+may take.
 """
 
 import json
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn
 
 from jinja2 import TemplateError
 from jinja2.ext import Extension, loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-MEMORY = 1 << 30
-"""The most bytes that the process may map."""
 
 
 class Generation(Extension):
@@ -55,25 +50,9 @@ def strftime_now(form: str) -> str:
     return datetime.now().strftime(form)
 
 
-def confine(seconds: int) -> None:
-    """Let this process map no more than MEMORY, and compute no longer than `seconds`, where the system can limit it."""
-    with suppress(ImportError):  # on Windows
-        import resource
-
-        for kind, most in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CPU, seconds)):
-            with suppress(ValueError, OSError):  # a system that limits it further, or that can't
-                resource.setrlimit(kind, (most, most))
-
-
 def answer(request: Mapping[str, Any]) -> dict[str, str]:
     """Return the text that the template of `request` lays out, or what is wrong with it."""
     try:
         return {"text": laid_out(request["template"], request["given"])}
     except Exception as error:  # what a template does wrong raises whatever Python raises for it
         return {"error": str(error) or type(error).__name__}
-
-
-if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    confine(asked["seconds"])
-    sys.stdout.write(json.dumps(answer(asked)))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from ctxext.commands.foundation import prepared
 from ctxext.commands.saved_network import saved_network
@@ -19,6 +19,7 @@ from ctxext.formats.huggingface.writing.folder import write
 from ctxext.position.rope import RopeInterp, RopeNtk
 from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
+from ctxext.training.manifest import write_manifest
 
 
 def test_a_run_s_newest_weights_are_read_through_any_composition(finished: Any, tmp_path: Path) -> None:
@@ -115,3 +116,29 @@ def test_an_adapter_comes_back_with_its_base_and_with_no_other(tiny: Callable[..
     write(tmp_path / "base", base, tokenizer, plain_companions(tokenizer), 32)
     with pytest.raises(Refusal, match="trained beside another base; name the base that the run started from"):
         saved_network(again, journal)
+
+
+def not_finite(checkpoint: Path) -> None:
+    tensors = load_file(checkpoint / "model.safetensors")
+    tensors["norm.weight"][1] = float("nan")
+    save_file(tensors, checkpoint / "model.safetensors")
+
+
+SPOILT: list[tuple[Callable[[Path], Any], str]] = [
+    (not_finite, r"step-00000004: norm\.weight holds a value that is not finite"),
+    (lambda checkpoint: (checkpoint / "state.json").write_text("[" * 100_000), "no checkpoint of a run"),
+    (lambda checkpoint: (checkpoint / "model.safetensors").write_bytes(b"\xff" * 99), "no checkpoint of a run"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "sentence"), SPOILT, ids=range(3))
+def test_a_checkpoint_that_somebody_made_up_is_refused_though_its_manifest_fits(
+    finished: Any, tmp_path: Path, spoil: Callable[[Path], Any], sentence: str
+) -> None:
+    folder = Path(shutil.copytree(finished.folder, tmp_path / "run"))
+    checkpoint = folder / "checkpoints" / "step-00000004"
+    (checkpoint / "MANIFEST.json").unlink()
+    spoil(checkpoint)
+    write_manifest(checkpoint)
+    with pytest.raises(Refusal, match=sentence):
+        saved_network(dataclasses.replace(finished.run, run=str(folder)), Journal(tmp_path, "a"))

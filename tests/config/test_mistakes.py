@@ -54,6 +54,12 @@ WRONG = [
     ("export.format=[fh]", "export.format must be among hf, gguf, got 'fh'; did you mean 'hf'?"),
     ("device=gpu", "device must be auto, cpu, cuda or cuda:N, got 'gpu'"),
     ("trainer.compile=maybe", "trainer.compile must be true or false, got 'maybe'"),
+    ("evaluation.parameters.niah_single.haystack=[-1]", "niah_single.haystack must be a text, got [-1]"),
+    ("evaluation.depths=[[1]]", "evaluation.depths must be a list, each a number, got [[1]]"),
+    ("evaluation.effective.score=[[0.5]]", "evaluation.effective.score must be a list, each a number, got [[0.5]]"),
+    ("stop=[[a]]", "stop must be a list, each a text, got [['a']]"),
+    ("context_length=4194305", "context_length must be at most 4194304 tokens, got 4194305"),
+    ("base=none base.trained_length=4194305", "base.trained_length must be at most 4194304 tokens, got 4194305"),
     ("trainer.steps=1.5", "trainer.steps must be a whole number, got 1.5"),
     ("base=none base.trained_length=0", "base.trained_length must be above 0 tokens, got 0"),
 ]

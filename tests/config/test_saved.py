@@ -81,6 +81,12 @@ def test_nothing_can_be_deleted(tmp_path: Path, composed: Callable[..., DictConf
         ("name: [", "can't be read as YAML"),
         ("- a", "must hold keys and values"),
         ("name: !!python/object/apply:os.system [ls]", "can't be read as YAML"),
+        ("seed: " + "1" * 5000, "can't be read as YAML"),
+        ("name: &a [x]\nstop: *a", "may not refer to parts of itself"),
+        ("[" * 100, "50 levels deep at most"),
+        ("dataset: {path: {_target_: open}}", r"a class stands at dataset\.path\._target_, where none belongs"),
+        ("dataset: {lessons: [a, {_target_: open}]}", r"a class stands at dataset\.lessons\.1\._target_"),
+        ("_target_: open", r"a class stands at \._target_"),
     ],
 )
 def test_a_saved_config_is_read_as_data(
@@ -128,3 +134,11 @@ def test_a_dataset_of_an_unknown_class_gets_nothing_and_is_refused(
     file.write_text(file.read_text(encoding="utf-8").replace("ctxext.data.sources.Sotu", "os.system"), encoding="utf-8")
     with pytest.raises(Refusal, match=r"dataset._target_ must be one of"):
         build(saved_run(tmp_path, composed(), []))
+
+
+def test_a_link_out_of_the_run_is_not_followed(tmp_path: Path, composed: Callable[..., DictConfig]) -> None:
+    (tmp_path / "run").mkdir()
+    write_config(composed(*EARLIER), tmp_path)
+    (tmp_path / "run" / "config.yaml").symlink_to(tmp_path / "config.yaml")
+    with pytest.raises(Refusal, match=r"config\.yaml: links out of its folder are not followed"):
+        saved_run(tmp_path / "run", composed(), [])

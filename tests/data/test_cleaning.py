@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ctxext.data.cleaning import clean, clean_documents
+from ctxext.data.cleaning import Damage, clean, clean_documents, damage, flaws
 from ctxext.data.documents import Document
 
 ANY_TEXT = st.text(st.characters(codec=None, categories=None), max_size=80)
@@ -62,4 +62,24 @@ def test_a_document_of_which_nothing_is_left_is_dropped_with_its_size() -> None:
 
 def test_further_answers_are_cleaned_too_and_empty_ones_go() -> None:
     (document,), _ = clean_documents([Document("a", "in", "out\r\n", ("other \n", "\x00"), "x")])
-    assert document == Document("a", "in", "out", ("other",), "x")
+    assert document == Document("a", "in", "out", ("other",), "x", flaws=("CRLF", "NUL"))
+
+
+def test_the_first_damage_is_told_with_its_place() -> None:
+    assert damage("as it should be\r\n\ufeff") is None
+    assert damage("ab\x00\ud800") == Damage("NUL", 2)
+    assert damage("a\udfff\x00") == Damage("lone surrogate", 1)
+
+
+def test_each_reason_for_a_repair_is_told_once_with_those_of_reading() -> None:
+    document = Document("a", "\ufeffa\r\n\ufeff", "b\x07\r", ("c\x00", "d"), flaws=("not UTF-8", "CRLF"))
+    assert flaws(document) == ("not UTF-8", "CRLF", "byte-order mark", "control characters", "NUL")
+    assert flaws(Document("a", "tab\t and newline\n")) == ()
+
+
+@settings(deadline=None)
+@given(ANY_TEXT)
+def test_what_has_no_flaw_is_changed_in_white_space_alone(text: str) -> None:
+    if not flaws(Document("a", text)):
+        assert "".join(clean(text).split()) == "".join(text.split())
+    assert flaws(Document("a", clean(text))) == ()

@@ -65,7 +65,7 @@ DIRT = [
     Dirt(b"{}", "missing field 'text'"),
     Dirt(b"[]", "not a JSON object"),
     Dirt(b'{"text": ""}', "field 'text' is empty"),
-    Dirt(b'{"text": "\\u0000"}', "empty after cleaning"),
+    Dirt(b'{"text": "\\u0000"}', "NUL"),
     Dirt(line("\ufeff" + prose(0)), "exact duplicate"),
     Dirt(line(prose(1, 80) + " and another end"), "near-duplicate"),
 ]
@@ -78,7 +78,7 @@ def test_planted_dirt_is_counted_by_its_reason_and_the_sums_add_up(
 ) -> None:
     folder = tmp_path_factory.mktemp("dirty")
     good = [line(prose(0)), line(prose(1, 80)), *(line(prose(seed)) for seed in range(2, 12))]
-    path = write_lines(folder / "a.jsonl", [*good, *(dirt.line for dirt in planted)])
+    path = write_lines(folder / "a.jsonl", [*good, *(dirt.line for dirt in planted), b""])
     ledger = prepare(Jsonl(path=path, errors="skip"), None, VOCABULARY, folder).ledger
 
     expected = Counter(dirt.reason for dirt in planted)
@@ -309,3 +309,12 @@ def test_a_target_that_is_no_label_is_refused_by_its_line_or_counted(tmp_path: P
         prepare(source, None, VOCABULARY, tmp_path)
     ledger = prepare(replace(source, errors="skip"), None, VOCABULARY, tmp_path).ledger
     assert [row.documents for row in ledger if "not among dataset.labels" in row.outcome] == [1]
+
+
+def test_what_was_repaired_is_told_anew_and_clean_texts_keep_their_digest(tmp_path: Path) -> None:
+    source = Jsonl(path=str(tmp_path))
+    documents = [Document("a", "x\ufffd"), Document("a", "x\ufffd", flaws=("not UTF-8",)), Document("a", "x\r\n")]
+    found = [list(ingredients([document], source, None, VOCABULARY)) for document in documents]
+    assert found[0][-6:] == ["document", "a", "x\ufffd", "", "()", ""]
+    assert found[1] == [*found[0], "not UTF-8"]
+    assert found[2][-1] == "CRLF"

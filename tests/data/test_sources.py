@@ -20,7 +20,7 @@ def texts(source: Source) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"errors": "ignore"}, "dataset.errors must be strict or skip, got 'ignore'"),
+        ({"errors": "ignore"}, "dataset.errors must be one of strict, skip, replace, got 'ignore'"),
         ({"test_share": 1.5}, "dataset.test_share must be between 0 and 1, got 1.5"),
         ({"recall_share": -0.1}, "dataset.recall_share must be between 0 and 1, got -0.1"),
         ({"lessons": ["mqr"]}, r"dataset.lessons must be among recall, .*, got 'mqr'; did you mean 'mqar'\?"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, decoders, models
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 
 from ctxext.data.tokenizer import (
@@ -16,6 +16,7 @@ from ctxext.data.tokenizer import (
     byte_lengths,
     end_token,
     load_tokenizer,
+    tokenizing,
     train_tokenizer,
 )
 from ctxext.refusal import Refusal
@@ -117,3 +118,15 @@ def test_texts_begin_with_what_the_template_puts_in_front_and_only_that(template
     tokenizer.post_processor = TemplateProcessing(single=template, special_tokens=ids)
 
     assert beginning(as_plain_text(tokenizer)) == tuple(tokenizer.token_to_id(word) for word in begins)
+
+
+def test_a_text_over_which_the_library_gives_up_is_refused_and_no_panic_passes_by() -> None:
+    tokenizer = train_tokenizer(TEXTS, 300)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("(a+)+b"), "isolated")
+    with (
+        pytest.raises(Refusal, match=r"the tokenizer gives up on a text \(.+\); use a base with another"),
+        tokenizing(),
+    ):
+        tokenizer.encode("a" * 40)
+    with pytest.raises(KeyboardInterrupt), tokenizing():
+        raise KeyboardInterrupt

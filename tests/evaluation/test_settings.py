@@ -16,6 +16,7 @@ from ctxext.refusal import Refusal
         ("lengths", [32, 16], "evaluation.lengths must rise, each once, got [32, 16]"),
         ("lengths", [16, 16], "evaluation.lengths must rise, each once, got [16, 16]"),
         ("lengths", [10, 16], "evaluation.lengths must all be above evaluation.scored_tokens=10, got 10"),
+        ("lengths", [16, 4194305], "evaluation.lengths must be at most 4194304 tokens, got 4194305"),
         ("scored_tokens", 0, "evaluation.scored_tokens must be above 0, got 0"),
         ("documents", -1, "evaluation.documents must be above 0, got -1"),
         ("samples", 0, "evaluation.samples must be above 0, got 0"),

@@ -150,3 +150,9 @@ def test_the_license_is_the_one_of_the_base(tmp_path: Path, text: str, license: 
 def test_the_card_stands_in_the_folder(tmp_path: Path) -> None:
     write_card(tmp_path, RESULTS)
     assert (tmp_path / "README.md").read_text() == card(RESULTS)
+
+
+@pytest.mark.parametrize("head", ["license: &a mit\nlanguage: [*a, *a]", "license: mit\nn: " + "1" * 5000, "[" * 99])
+def test_a_head_that_may_grow_without_end_says_nothing(tmp_path: Path, head: str) -> None:
+    (tmp_path / "README.md").write_text(f"---\n{head}\n---\n# A base")
+    assert read_origin(tmp_path) == {}

@@ -7,6 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from ctxext.formats.companions import Companions, plain_companions, read_companions
+from ctxext.refusal import Refusal
 
 
 def test_what_is_written_is_read_back_with_the_length_put_in(tmp_path: Path) -> None:
@@ -48,3 +49,12 @@ def test_a_tokenizer_trained_here_has_one_control_token_for_all(tmp_path: Path, 
     assert companions.ends == (tokenizer.token_to_id("<|endoftext|>"),)
     assert settings["bos_token"] == settings["eos_token"] == settings["pad_token"] == "<|endoftext|>"
     assert companions.generation_config["do_sample"] is False
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"), [(b"x" * 1048577, "must have at most 1048576"), (b"\xff", "not UTF-8")]
+)
+def test_a_template_is_a_bounded_text(tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "chat_template.jinja").write_bytes(content)
+    with pytest.raises(Refusal, match=rf"chat_template\.jinja: {sentence}"):
+        read_companions(tmp_path)

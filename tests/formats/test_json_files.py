@@ -23,7 +23,7 @@ def test_what_is_no_object_is_refused_with_its_path(tmp_path: Path, text: str) -
 
 
 def test_a_file_that_is_absent_is_refused_with_its_path(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match=r"b\.json: cannot be read as JSON"):
+    with pytest.raises(Refusal, match=r"b\.json: no such file"):
         read_json(tmp_path / "b.json")
 
 

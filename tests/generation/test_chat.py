@@ -1,7 +1,6 @@
 """Chats become the tokens that transformers makes of them, and nobody can type a control token."""
 
 from time import perf_counter
-from types import SimpleNamespace
 
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -147,14 +146,6 @@ def test_a_template_that_runs_for_ever_is_refused(monkeypatch):
     with pytest.raises(Refusal, match=r"can't be used \(it takes more than 0\.4 s\); use chat=false"):
         rendered(endless, {}, "x")
     assert perf_counter() - start < 2
-
-
-@pytest.mark.usefixtures("apart")
-def test_a_process_that_ends_by_itself_is_a_refusal(monkeypatch):
-    ended = SimpleNamespace(returncode=-24, stdout=b"")
-    monkeypatch.setattr(chat.subprocess, "run", lambda *_, **__: ended)
-    with pytest.raises(Refusal, match="ended with status -24"):
-        rendered("x", {}, "x")
 
 
 def test_a_template_that_leaves_the_text_out_is_refused(tokenizer):

@@ -12,6 +12,7 @@ import yaml
 
 from ctxext.evaluation.results import Results, Row
 from ctxext.refusal import Refusal, require
+from ctxext.strangers import LARGEST, LARGEST_RECORD, calm_yaml, text_of
 
 RESULTS, CONFIG, FAILURE = "results.json", "config.yaml", "failure.json"
 DOCUMENTS = "documents.jsonl", ("subject", "length", "document", "nll", "counts", "sizes")
@@ -105,8 +106,10 @@ def read_config(file: Path) -> dict[str, object]:
     if not file.is_file():
         return {}
     try:
-        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        plain = yaml.safe_load(calm_yaml(text_of(file), file))
+    except Refusal:
+        raise
+    except (yaml.YAMLError, ValueError) as error:
         raise Refusal(f"{file}: can't be read as YAML ({' '.join(str(error).split())})") from error
     require(isinstance(plain, dict), f"{file}: must hold keys and values, got {type(plain).__name__}")
     return dict(leaves(plain, ""))
@@ -126,10 +129,11 @@ def lines(folder: Path, name: str, keys: Sequence[str]) -> Iterator[Row]:
     file = folder / name
     if not file.is_file():
         return
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(text_of(file, LARGEST_RECORD).splitlines(), start=1):
+        require(len(line) <= LARGEST, f"{file}:{number}: must have at most {LARGEST} characters, got {len(line)}")
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refusal(f"{file}:{number}: not JSON ({error})") from error
         lacking = [key for key in keys if key not in row] if isinstance(row, dict) else list(keys)
         require(not lacking, f"{file}:{number}: lacks {', '.join(map(repr, lacking))}")

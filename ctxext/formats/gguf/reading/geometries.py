@@ -22,6 +22,7 @@ WINDOW = "attention.sliding_window"
 EVERY_FOURTH = 4
 """Each fourth layer of SmolLM 3 doesn't turn."""
 GEMMA2_PATTERN, GEMMA3_PATTERN = "SL", "SSSSSL"
+MOST_LAYERS = 1024
 LARGEST = {"gemma2": 46, "gemma3": 62}
 """The layers of Gemma's 27B, which alone scales its queries by the width of the model for each head."""
 LOCAL_THETA = 10000.0
@@ -39,6 +40,8 @@ def read_sizes(settings: ModelSettings) -> dict[str, Any]:
     heads = settings.count("attention.head_count")
     head_dim = settings.count("attention.key_length", max(width // heads, 1))
     values = settings.count("attention.value_length", head_dim)
+    layers, rule = settings.count("block_count"), f"{settings.where('block_count')} must be at most {MOST_LAYERS}"
+    require(layers <= MOST_LAYERS, f"{rule}, got {layers}")
     require(values == head_dim, f"{settings.where('attention.value_length')} must be {head_dim}, got {values}")
     require(EMBEDDING in tensors, f"{settings.header.file}: the tensor {EMBEDDING} is missing")
     rows = tensors[EMBEDDING].shape[0]
@@ -48,7 +51,7 @@ def read_sizes(settings: ModelSettings) -> dict[str, Any]:
         "vocab_size": rows,
         "hidden_size": width,
         "intermediate_size": settings.count("feed_forward_length"),
-        "num_hidden_layers": settings.count("block_count"),
+        "num_hidden_layers": layers,
         "num_attention_heads": heads,
         "num_key_value_heads": settings.count("attention.head_count_kv", heads),
         "head_dim": head_dim,

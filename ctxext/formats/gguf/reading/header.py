@@ -16,8 +16,11 @@ MAGIC = b"GGUF"
 VERSIONS = (2, 3)
 ALIGNMENT = 32
 MOST_DIMENSIONS = 4
-MOST_ENTRIES = 1 << 24
-"""More keys, tensors or strings in a list than any vocabulary has."""
+MOST_ENTRIES = 1 << 21
+"""Keys, tensors and items of lists in all: 262,144 tokens with their scores, types and merges are 1.3 million."""
+LONGEST_TEXT = 1 << 24
+"""The bytes of one text, as of a chat template."""
+LONGEST_HEADER = 1 << 27
 STRING, ARRAY = 8, 9
 SCALARS = {
     0: "<u1",
@@ -88,19 +91,24 @@ class Cursor:
     """A place in the `content` of `file` that reads on, and refuses to read past the end."""
 
     def __init__(self, file: Path, content: mmap.mmap) -> None:
-        self.file, self.content, self.offset = file, content, 0
+        self.file, self.content, self.offset, self.room = file, content, 0, MOST_ENTRIES
 
     def take(self, size: int) -> int:
-        """Return where the next `size` bytes begin, and go behind them."""
+        """Return where the next `size` bytes begin, and go behind them; refuse a header that is longer than any is."""
         start = self.offset
-        require(size <= len(self.content) - start, f"{self.file}: the file ends within its header, at byte {start}")
+        is_there = size <= len(self.content) - start
+        require(
+            start + size <= LONGEST_HEADER or not is_there, f"{self.file}: its header has over {LONGEST_HEADER} bytes"
+        )
+        require(is_there, f"{self.file}: the file ends within its header, at byte {start}")
         self.offset = start + size
         return start
 
     def expect(self, count: int, smallest: int, what: str) -> None:
         """Refuse a `count` of `what`, of at least `smallest` bytes each, for which the file has no room."""
-        room = min((len(self.content) - self.offset) // smallest, MOST_ENTRIES)
+        room = min((len(self.content) - self.offset) // smallest, self.room)
         require(count <= room, f"{self.file}: it names {count} {what}, and has room for {room} at most")
+        self.room -= count
 
     def scalar(self, kind: str) -> int:
         """Return the next number of `kind`, in NumPy's words."""
@@ -110,6 +118,7 @@ class Cursor:
         """Return the next text."""
         (size,) = struct.unpack_from("<Q", self.content, self.take(8))
         start = self.take(size)
+        require(size <= LONGEST_TEXT, f"{self.file}: a text must have at most {LONGEST_TEXT} bytes, got {size}")
         try:
             return self.content[start : start + size].decode()
         except UnicodeDecodeError as error:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ctxext.data.tokenizer import load_tokenizer
 from ctxext.formats.card import read_origin
 from ctxext.formats.companions import TOKENIZER, Companions
 from ctxext.formats.huggingface.reading.keys import Keys
@@ -14,6 +13,7 @@ from ctxext.formats.huggingface.reading.speech import ids_in, read_speech
 from ctxext.formats.huggingface.reading.windows import mask_of
 from ctxext.formats.json_files import read_json
 from ctxext.formats.kept import kept
+from ctxext.formats.trial import tried
 from ctxext.model.geometry import DecoderGeometry
 from ctxext.refusal import require
 
@@ -62,7 +62,7 @@ class HuggingFaceBase:
     def tokenizer(self) -> "Tokenizer":
         """Return the tokenizer; refuse one that is absent, or has a token for which the network has no row."""
         self.check_tokenizer()
-        return load_tokenizer(self.folder / TOKENIZER)
+        return tried(self.folder / TOKENIZER)
 
     def check_tokenizer(self) -> None:
         """Refuse a tokenizer that is absent, or has a token for which the network has no row."""

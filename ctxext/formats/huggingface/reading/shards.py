@@ -1,17 +1,19 @@
 """The safetensors files of a Hugging Face folder, one or several: what their headers say, before a tensor is read."""
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from ctxext.formats.kept import kept
 from ctxext.refusal import Refusal, require
+from ctxext.strangers import content_of, object_in
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F16": 2, "BF16": 2, "F32": 4}
 """The kinds of numbers that are read, with the bytes of each."""
-LONGEST_HEADER = 100_000_000
+MOST_DIMENSIONS = 8
+LONGEST_HEADER = 1 << 24
+"""The bytes of a header: of 100,000 tensors it has fewer, and what it may become in memory is 30 times that."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 Entries = dict[str, dict[str, Any]]
 """What a header says of each tensor, by name: `shape`, `dtype`, `data_offsets`."""
@@ -50,7 +52,7 @@ def without_weights(folder: Path) -> str:
 
 def read_index(file: Path) -> dict[str, set[str]]:
     """Return the names of the tensors in each shard that the index `file` names."""
-    content = parsed(file.read_bytes(), file, "not an index of shards")
+    content = object_in(content_of(file), file, "not an index of shards")
     names = content.get("weight_map")
     require(isinstance(names, dict) and bool(names), f"{file}: weight_map must name the shard of each tensor")
     assert isinstance(names, dict)
@@ -67,18 +69,22 @@ def read_index(file: Path) -> dict[str, set[str]]:
 def read_header(file: Path) -> Entries:
     """Return the header of the safetensors `file`; of two tensors of one name its library takes one in silence."""
     total = file.stat().st_size
+    require(total > 8, f"{file}: not a whole safetensors file, it has {total} bytes; fetch it again")
     with file.open("rb") as opened:
         size = int.from_bytes(opened.read(8), "little")
-        is_there = size <= min(total - 8, LONGEST_HEADER)
-        rule = f"its header of {size} bytes is not there" if total > 8 else f"it has {total} bytes"
-        require(is_there, f"{file}: not a whole safetensors file, {rule}; fetch it again")
+        rule = f"{file}: not a whole safetensors file, its header of {size} bytes is not there"
+        require(size <= total - 8, f"{rule}; fetch it again")
+        require(size <= LONGEST_HEADER, f"{file}: its header must have at most {LONGEST_HEADER} bytes, got {size}")
         content = opened.read(size)
-    header = parsed(content, file, "not a safetensors file")
+    header = object_in(content, file, "not a safetensors file")
     entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
     for name, entry in entries.items():
         require(name.isprintable(), f"{file}: the tensor {name!r} holds a character that no name has")
         fits = isinstance(entry, dict) and isinstance(entry.get("shape"), list)
         require(fits, f"{file}: not a safetensors file, its header has no shape for {name}")
+        is_short = len(entry["shape"]) <= MOST_DIMENSIONS and all(type(size) is int for size in entry["shape"])
+        require(is_short, f"{file}: the shape of {name} must be at most {MOST_DIMENSIONS} whole numbers")
+        require(0 not in entry["shape"], f"{file}: {name} is empty, its shape is {entry['shape']}")
     check_size(file, entries, 8 + size, total)
     return entries
 
@@ -96,26 +102,6 @@ def check_size(file: Path, entries: Entries, start: int, total: int) -> None:
         end = last
     rule = f"{file}: not a whole safetensors file, it should have {start + end} bytes, and has {total}"
     require(start + end == total, f"{rule}; fetch it again")
-
-
-def parsed(content: bytes, file: Path, reproach: str) -> dict[str, Any]:
-    """Return the JSON object in `content` of `file`; refuse others, with a `reproach`, and names that occur twice."""
-    try:
-        header: object = json.loads(content, object_pairs_hook=lambda pairs: once(pairs, file))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise Refusal(f"{file}: {reproach}, it is not JSON") from error
-    require(isinstance(header, dict), f"{file}: {reproach}, it is no object")
-    assert isinstance(header, dict)
-    return header
-
-
-def once(pairs: list[tuple[str, Any]], file: Path) -> dict[str, Any]:
-    """Return `pairs` as a dict; refuse a name of `file` that occurs twice."""
-    found: dict[str, Any] = {}
-    for name, value in pairs:
-        require(name not in found, f"{file}: {name} occurs twice")
-        found[name] = value
-    return found
 
 
 def check_entries(headers: dict[Path, Entries], wanted: dict[str, tuple[int, ...]]) -> None:

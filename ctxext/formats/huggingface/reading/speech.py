@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ctxext.data.tokenizer import load_tokenizer
 from ctxext.formats.companions import TOKENIZER, Companions, read_companions
 from ctxext.formats.huggingface.reading.keys import Keys
 from ctxext.formats.json_files import read_json
 from ctxext.formats.kept import kept
+from ctxext.formats.trial import tried
 
 WORDS = ("bos_token", "eos_token", "pad_token")
 SPECIAL = "special_tokens_map.json"
@@ -52,5 +52,5 @@ def id_of(folder: Path, word: object) -> int | None:
 @kept
 def ids_in(file: Path) -> Mapping[str, int]:
     """Return the id of each token in the tokenizer.json `file`, control tokens among them."""
-    ids: dict[str, int] = load_tokenizer(file).get_vocab(with_added_tokens=True)
+    ids: dict[str, int] = tried(file).get_vocab(with_added_tokens=True)
     return ids

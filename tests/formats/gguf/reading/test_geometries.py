@@ -126,3 +126,8 @@ def test_what_no_body_computes_is_refused_by_its_key(
     file = base(architecture, **keys)
     with pytest.raises(Refusal, match=sentence):
         (file.geometry(), file.members())
+
+
+def test_layers_are_bounded(base: Callable[..., GgufBase]) -> None:
+    with pytest.raises(Refusal, match=r"llama\.block_count must be at most 1024, got 1025"):
+        base("llama", block_count=1025).geometry()

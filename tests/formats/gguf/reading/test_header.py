@@ -146,7 +146,27 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_header(tmp_path / "none.gguf")
 
 
+def test_a_text_and_a_header_are_bounded_even_where_a_file_has_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = contents(key("k", 8, text("x" * 99)))
+    monkeypatch.setattr(header, "LONGEST_TEXT", 98)
+    assert "a text must have at most 98 bytes, got 99" in refusal_of(tmp_path, words)
+    monkeypatch.setattr(header, "LONGEST_TEXT", 99)
+    monkeypatch.setattr(header, "LONGEST_HEADER", 100)
+    assert "its header has over 100 bytes" in refusal_of(tmp_path, words)
+
+
+def test_all_lists_share_one_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    two = [key(name, 9, struct.pack("<IQ", 8, 2) + text("") * 2) for name in "ab"]
+    monkeypatch.setattr(header, "MOST_ENTRIES", 5)  # two keys, and three of the four texts
+    assert "it names 2 texts in b, and has room for 1 at most" in refusal_of(tmp_path, contents(*two))
+    monkeypatch.setattr(header, "MOST_ENTRIES", 6)
+    (tmp_path / "m.gguf").write_bytes(contents(*two))
+    assert read_header(tmp_path / "m.gguf").values == {"a": ["", ""], "b": ["", ""]}
+
+
 def test_counts_are_bounded_even_where_a_file_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header, "MOST_ENTRIES", 1)
+    monkeypatch.setattr(header, "MOST_ENTRIES", 2)  # the key itself is one
     two = contents(key("k", 9, struct.pack("<IQ", 8, 2) + text("") * 2))
     assert "it names 2 texts in k, and has room for 1 at most" in refusal_of(tmp_path, two)

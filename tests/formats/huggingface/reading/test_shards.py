@@ -154,8 +154,8 @@ def test_a_shard_elsewhere_is_refused_before_it_is_opened(folder: Path, name: An
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{", "not an index of shards, it is not JSON"),
-        ("[]", "not an index of shards, it is no object"),
+        ("{", "not an index of shards, it cannot be read as JSON"),
+        ("[]", "not an index of shards, it must be a JSON object"),
         ("{}", "weight_map must name the shard of each tensor"),
         ('{"weight_map": []}', "weight_map must name"),
         ('{"weight_map": {"a": "b", "a": "c"}}', "a occurs twice"),
@@ -201,4 +201,29 @@ def test_a_pickle_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match=r"model\.safetensors: no such file, and no model\.safetensors\.index\.json"):
+        read_headers(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "sentence"),
+    [
+        ([0, 4], "t is empty, its shape is [0, 4]"),
+        ([[]], "the shape of t must be at most 8 whole numbers"),
+        ([1] * 9, "the shape of t must be at most 8 whole numbers"),
+        ([True], "the shape of t must be at most 8 whole numbers"),
+    ],
+)
+def test_a_shape_that_no_tensor_of_a_model_has_is_refused(tmp_path: Path, shape: Any, sentence: str) -> None:
+    header = json.dumps({"t": {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(Refusal, match=re.escape(sentence)):
+        read_headers(tmp_path)
+
+
+def test_a_header_that_is_all_there_is_bounded_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ctxext.formats.huggingface.reading import shards
+
+    monkeypatch.setattr(shards, "LONGEST_HEADER", 9)
+    (tmp_path / "model.safetensors").write_bytes((10).to_bytes(8, "little") + b"{        }")
+    with pytest.raises(Refusal, match=r"model\.safetensors: its header must have at most 9 bytes, got 10"):
         read_headers(tmp_path)

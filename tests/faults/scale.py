@@ -1,0 +1,10 @@
+"""How often a fault is repeated: as often as `docs/reliability.md` says where CTXEXT_FAULTS=long, else in part."""
+
+import os
+
+IS_LONG = os.environ.get("CTXEXT_FAULTS") == "long"
+
+
+def times(short: int, long: int) -> int:
+    """Return `long` where the long form is asked for, and `short` elsewhere."""
+    return long if IS_LONG else short
