@@ -23,8 +23,6 @@ from ctxext.commands.measuring import (
     save_records,
 )
 from ctxext.config.schema import Run
-from ctxext.evaluation import measure
-from ctxext.evaluation.found import Found
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.measure import Measurement
 from ctxext.evaluation.reader import TruncatedReader, WholeReader
@@ -61,7 +59,6 @@ def test_the_same_weights_are_measured_once(
 ) -> None:
     journal, ground = Journal(tmp_path, "a"), bench.ground_with(repeats=0)
     first = measured("base", bench.network, ground, tmp_path, journal, lambda: None)
-    monkeypatch.setattr(measure, "cost_of", lambda *_: Found([], []))  # which is of the day
     monkeypatch.setattr(bench.network, "hidden", None)
     again = measured("base", bench.network, ground, tmp_path, journal, lambda: None)
 
@@ -175,3 +172,16 @@ def test_samples_and_documents_are_written_a_line_each(bench: Bench, tmp_path: P
         bench.ground.windows.names
     )
     assert [line["nll"] for line in documents[:2]] == [1.0, 2.0]
+
+
+def test_costs_are_measured_at_the_end_of_those_subjects_that_were_scored(bench: Bench, tmp_path: Path) -> None:
+    journal, findings = (
+        Journal(tmp_path, "a"),
+        Findings(bench.data, bench.ground_with(subjects=["base", "truncated"]), {}),
+    )
+    for subject in ("base", "truncated", "extended"):
+        findings.add(subject, bench.network, tmp_path, journal, lambda: None)
+    assert [found.cost for found in findings.measurements] == [[], []]
+    findings.weigh(journal, lambda: None)
+    seen = {found.subject: [row["length"] for row in found.cost] for found in findings.measurements}
+    assert seen == {"base": [32, 64], "truncated": [32, 64]}

@@ -1,6 +1,7 @@
 """What a measurement tells of its pace, and where it can be ended."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from torch import nn
 from ctxext.data.corpus import Corpus
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.ledger import Ledger
-from ctxext.evaluation.measure import measure
+from ctxext.evaluation.measure import measure, weigh
 from ctxext.evaluation.pace import Pace
 from ctxext.evaluation.reader import TruncatedReader, WholeReader
 from ctxext.evaluation.settings import Evaluation
@@ -48,7 +49,9 @@ def test_each_length_is_told_with_what_was_found_and_how_far_it_is(
     network: nn.Module, ground: Ground, tmp_path: Path
 ) -> None:
     told = Told()
-    found = measure("base", WholeReader(network, 64), ground, Ledger(tmp_path / "a.jsonl", told))
+    reader = WholeReader(network, 64)
+    found = measure("base", reader, ground, Ledger(tmp_path / "a.jsonl", told))
+    weigh(found, replace(reader, pace=told), ground)
     row = found.scored[32].row("base", 32)
 
     first = ["32", "0/4", "2/4", f"perplexity {row['perplexity']:.1f}  4 documents"]

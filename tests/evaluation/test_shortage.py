@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ctxext.data.corpus import Corpus
 from ctxext.evaluation.ground import Ground
 from ctxext.evaluation.ledger import Ledger
-from ctxext.evaluation.measure import Measurement, measure
+from ctxext.evaluation.measure import Measurement, measure, weigh
 from ctxext.evaluation.reader import TruncatedReader, WholeReader
 from ctxext.evaluation.settings import Evaluation
 from ctxext.evaluation.shortage import AT_ONE_ROW, beyond
@@ -46,7 +46,10 @@ def ground(settings: Evaluation, corpus: Corpus, tokenizer: Tokenizer, make_grou
 def measured(network: nn.Module, ground: Ground, folder: Path) -> Measurement:
     """Return what the `network` scores, all at once in a batch where there is room."""
     ledger = Ledger(folder / "a.jsonl")
-    return measure("base", WholeReader(network, 10_000), ground, ledger)
+    reader = WholeReader(network, 10_000)
+    found = measure("base", reader, ground, ledger)
+    weigh(found, reader, ground)
+    return found
 
 
 def short_of_memory(monkeypatch: pytest.MonkeyPatch, network: nn.Module, most: int, error: Exception) -> None:
@@ -94,6 +97,7 @@ def test_the_truncated_subject_never_reads_so_much(
     ledger = Ledger(tmp_path / "a.jsonl")
     reader = TruncatedReader(network, 24, 24, 1)
     found = measure("truncated", reader, ground, ledger)
+    weigh(found, reader, ground)
 
     assert found.unread == {}
     assert [row["length"] for row in found.cost] == LENGTHS
