@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ctxext.commands.ceiling import Ceiling
 from ctxext.commands.footprint import forecast_of, foretold, reached
 from ctxext.commands.probing import make_probe, shortfall
 from ctxext.config.schema import Run
@@ -26,8 +27,11 @@ from ctxext.training.checkpoint import FROZEN, frozen
 from ctxext.training.loop import Course, Progress, Watcher, fit, resume
 from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
+from ctxext.training.spikes import Spikes
 
-UNRELATED = ("save_every", "keep", "resume", "compile", "gradient_checkpointing")
+FAULTS = ("resume_allow", "nonfinite", "nonfinite_limit")
+"""What is done about faults: it changes no number of a run that has none."""
+UNRELATED = ("save_every", "keep", "resume", "compile", "gradient_checkpointing", *FAULTS)
 """Settings of the trainer that change no number."""
 DRAWING = ("positions", "max_position")
 """Settings of the trainer that change none where positions are as laid."""
@@ -148,8 +152,9 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
         for note in filter(None, (told_of(rows), shortfall(run, data))):
             journal.say(note)
         device = network.unembedding[0].device
-        with arranged(run.trainer, device) as freed:
+        with arranged(run.trainer, device) as freed, Ceiling(run, rows, device, checkpoints) as ceiling:
             forecast, before = forecast_of(network, run, rows), peak(device)
+            ceiling.forecast = forecast
             journal.say(f"memory {foretold(forecast)}{freed and f'; that of freed tensors is {freed}'}")
             carry_out(network, course, progress, optimiser, Audience(journal, probe, stop))
         journal.say(f"memory {reached(forecast, before, network)}")
@@ -177,10 +182,12 @@ def carry_out(
     if settings.compile:
         for block in getattr(network, "layers", ()):
             block.compile()
-    with audience.journal.steps(progress.step + 1, settings.steps) as line:
+    journal = audience.journal
+    spikes = Spikes(row["loss"] for row in journal.rows() if "loss" in row)
+    with journal.steps(progress.step + 1, settings.steps) as line:
 
         def log(row: dict[str, Any]) -> None:
-            audience.journal.log_step(row)
+            journal.log_step(row, spikes.note(row["loss"]))
             line.show(row)
 
-        fit(network, course, Watcher(log, audience.probe, audience.stop), progress, optimiser)
+        fit(network, course, Watcher(log, audience.probe, audience.stop, journal.settle), progress, optimiser)

@@ -22,6 +22,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from ctxext.commands.stages import STAGES
 from ctxext.commands.sweep import Outcome, verdict
 from ctxext.config import lengths
 from ctxext.config.adoption import adopted, adopted_anew
@@ -32,6 +33,7 @@ from ctxext.config.saved import saved_run, value_of_run
 from ctxext.config.schema import Run
 from ctxext.formats.bases import GGUF
 from ctxext.refusal import Refusal, require
+from ctxext.training.lock import refuse_held
 
 LOG = logging.getLogger(__name__)
 OF_A_RUN = ("eval", "export", "generate")
@@ -70,7 +72,7 @@ class Errand:
             self.carry_out(config, folder)
             status = "done"
         except Exception as error:
-            status, said = verdict(error)
+            status, said = verdict(error, folder)
             LOG.info(traceback.format_exc())  # into the run's log; the console has the sentence
             if self.show_traceback:
                 traceback.print_exc()
@@ -108,6 +110,7 @@ def run(errand: Errand) -> None:
     OmegaConf.register_new_resolver("of_run", value_of_run, replace=True)
     ConfigStore.instance().store("schema", Run)
     current.append(errand)
+    logging.raiseExceptions = False  # a log on a full disk is not what the run fails of
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")(errand.job)()
     except SystemExit as stop:
@@ -122,9 +125,11 @@ class Preflight(Callback):
     """Build every job before a folder is made or the first starts, so that a mistake in any refuses them all."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Build the one job."""
+        """Refuse a folder that another run holds, which is quick, and build the one job."""
         overrides = as_typed(config.hydra.overrides.task)
         with refusing_at_once("", overrides):
+            if STAGES[current[-1].command].goes_on:
+                refuse_held(Path(config.hydra.run.dir))
             check(config, overrides)
 
     def on_multirun_start(self, config: DictConfig, config_name: str = "config", **_: Any) -> None:
