@@ -152,7 +152,7 @@ def composed(command: str, words: Sequence[str]) -> int:
 def carried_out(errand: "Errand", words: Sequence[str]) -> int:
     """Carry out `errand` for the `words` that Hydra reads, and return the exit status."""
     from ctxext.commands import jobs
-    from ctxext.commands.disk import full_disk
+    from ctxext.commands.disk import folder_in, full_disk
     from ctxext.config.mistakes import sentence
 
     status = 0
@@ -167,7 +167,7 @@ def carried_out(errand: "Errand", words: Sequence[str]) -> int:
     except Exception as error:
         if errand.show_traceback:
             traceback.print_exc()
-        full = full_disk(error, Path())
+        full = full_disk(error, folder_in(words))
         return complain(full, 1) if full else complain(sentence(error, words), 2)
     ended = report(errand)
     return status or ended
