@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from ctxext import __version__
 from ctxext.commands.stages import PLAIN, STAGES, Plain, Stage
+from ctxext.commands.words import folder_in
 from ctxext.refusal import Refusal, nearest, require
+from ctxext.training.lock import refuse_held
 from ctxext.training.signals import listening
 
 if TYPE_CHECKING:
@@ -130,9 +132,12 @@ def complete(words: list[str]) -> int:
 def through_hydra(command: str, words: Sequence[str]) -> int:
     """Carry out `command`, which goes by Hydra, for `words`, and return the exit status.
 
-    One that promises to save its state is told of signals before anything slow is imported.
+    One that can go on is told of signals, and refused a folder that another run holds, before a slow import.
     """
-    with listening(remark) if STAGES[command].goes_on else contextlib.nullcontext():
+    if not STAGES[command].goes_on:
+        return composed(command, words)
+    with listening(remark):
+        refuse_held(folder_in(words))
         return composed(command, words)
 
 
@@ -152,7 +157,7 @@ def composed(command: str, words: Sequence[str]) -> int:
 def carried_out(errand: "Errand", words: Sequence[str]) -> int:
     """Carry out `errand` for the `words` that Hydra reads, and return the exit status."""
     from ctxext.commands import jobs
-    from ctxext.commands.disk import folder_in, full_disk
+    from ctxext.commands.disk import full_disk
     from ctxext.config.mistakes import sentence
 
     status = 0

@@ -4,7 +4,6 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
@@ -24,9 +23,3 @@ def full_disk(error: BaseException, folder: Path) -> str:
         f"{path}: could not be written ({os.strerror(number)}), {free} bytes are free there; make room, or choose "
         "another disk by hydra.run.dir=FOLDER and cache=FOLDER"
     )
-
-
-def folder_in(words: Sequence[str]) -> Path:
-    """Return the run's folder as the command line `words` name it, or the one that holds those that nobody named."""
-    named = [word.partition("=")[2].strip("'") for word in words if word.startswith("hydra.run.dir=")]
-    return Path(named[-1] if named else "outputs")

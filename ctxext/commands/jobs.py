@@ -22,7 +22,6 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ctxext.commands.stages import STAGES
 from ctxext.commands.sweep import Outcome, verdict
 from ctxext.config import lengths
 from ctxext.config.adoption import adopted, adopted_anew
@@ -33,7 +32,6 @@ from ctxext.config.saved import saved_run, value_of_run
 from ctxext.config.schema import Run
 from ctxext.formats.bases import GGUF
 from ctxext.refusal import Refusal, require
-from ctxext.training.lock import refuse_held
 
 LOG = logging.getLogger(__name__)
 OF_A_RUN = ("eval", "export", "generate")
@@ -125,11 +123,9 @@ class Preflight(Callback):
     """Build every job before a folder is made or the first starts, so that a mistake in any refuses them all."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Refuse a folder that another run holds, which is quick, and build the one job."""
+        """Build the one job."""
         overrides = as_typed(config.hydra.overrides.task)
         with refusing_at_once("", overrides):
-            if STAGES[current[-1].command].goes_on:
-                refuse_held(Path(config.hydra.run.dir))
             check(config, overrides)
 
     def on_multirun_start(self, config: DictConfig, config_name: str = "config", **_: Any) -> None:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,9 +33,7 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 def refuse_held(folder: Path) -> None:
     """Refuse `folder`, naming who holds it, if a live process does; make nothing, and hold nothing."""
-    if not (folder / LOCK).is_file():
-        return
-    with (folder / LOCK).open("rb") as file:
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError), (folder / LOCK).open("rb") as file:
         take(file, folder)
 
 

@@ -128,3 +128,19 @@ def test_a_dataset_of_an_unknown_class_gets_nothing_and_is_refused(
     file.write_text(file.read_text(encoding="utf-8").replace("ctxext.data.sources.Sotu", "os.system"), encoding="utf-8")
     with pytest.raises(Refusal, match=r"dataset._target_ must be one of"):
         build(saved_run(tmp_path, composed(), []))
+
+
+def test_a_config_that_can_t_be_written_leaves_the_one_that_was_there(
+    composed: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(composed(*EARLIER), tmp_path)
+    before = (tmp_path / "config.yaml").read_bytes()
+
+    def fill_up(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text.encode(encoding)[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill_up)
+    with pytest.raises(OSError, match="No space"):
+        write_config(composed(*EARLIER, "seed=4"), tmp_path)
+    assert (tmp_path / "config.yaml").read_bytes() == before

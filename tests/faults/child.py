@@ -6,7 +6,6 @@ The order says which `words` are typed, where the `output` goes, and which of FA
 import json
 import os
 import resource
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from ctxext import cli
 from ctxext.commands import extension
 from ctxext.data import feed
 from ctxext.reporting.journal import Journal
-from ctxext.training import checkpoint, loop, manifest
+from ctxext.training import checkpoint, loop
 
 CRASHED = 9
 
@@ -96,38 +95,47 @@ def small_files(limit: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
 
-def crash_at(call: int) -> None:
-    """End without a word at the `call`th write, fsync, rename, removal or new folder; a write twice, once halfway."""
-    counted = [0]
+class Calls:
+    """The calls that change the disk, counted; the process ends without a word at one of them."""
 
-    def here() -> None:
-        counted[0] += 1
-        if counted[0] == call:
+    def __init__(self, last: int) -> None:
+        self.count, self.last = 0, last
+
+    def next(self) -> None:
+        self.count += 1
+        if self.count == self.last:
             os._exit(CRASHED)
 
-    def before(function: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return `function`, counted before it is called."""
+
         def called(*arguments: Any, **named: Any) -> Any:
-            here()
+            self.next()
             return function(*arguments, **named)
 
         return called
 
-    def writing(function: Callable[..., Any], path_of: Callable[..., Path]) -> Callable[..., Any]:
+    def written(self, function: Callable[..., Any], place: int) -> Callable[..., Any]:
+        """Return `function`, which writes the path at `place` of its arguments, counted before and halfway."""
+
         def called(*arguments: Any, **named: Any) -> Any:
-            here()
+            self.next()
             found = function(*arguments, **named)
-            if counted[0] + 1 == call:
-                path = path_of(*arguments)
-                os.truncate(path, path.stat().st_size // 2)
-            here()
+            if self.count + 1 == self.last:
+                os.truncate(arguments[place], Path(arguments[place]).stat().st_size // 2)
+            self.next()
             return found
 
         return called
 
+
+def crash_at(call: int) -> None:
+    """End without a word at the `call`th write, fsync, rename, removal or new folder; a write counts twice."""
+    calls = Calls(call)
     for name in ("fsync", "rename", "replace", "unlink", "rmdir", "mkdir"):
-        setattr(os, name, before(getattr(os, name)))
-    checkpoint.save_file = writing(checkpoint.save_file, lambda tensors, path: path)
-    Path.write_text = writing(Path.write_text, lambda path, text: path)  # type: ignore[method-assign]
+        setattr(os, name, calls.counted(getattr(os, name)))
+    checkpoint.save_file = calls.written(checkpoint.save_file, 1)
+    Path.write_text = calls.written(Path.write_text, 0)  # type: ignore[method-assign]
 
 
 def save_again(folder: Path) -> None:
@@ -182,6 +190,4 @@ def main(output: str, faults: dict[str, int], words: list[str], folder: str = ""
 
 
 if __name__ == "__main__":
-    assert shutil  # imported before anything of os is replaced
-    assert manifest
     raise SystemExit(main(**json.loads(sys.argv[1])))

@@ -1,4 +1,4 @@
-"""Disks that fill up, by a limit on the size of a file: one sentence, nothing half written, the last step stays good."""
+"""Disks that fill up, by a limit on the size of a file: one sentence, no half file, the last step stays good."""
 
 from collections.abc import Callable
 from pathlib import Path

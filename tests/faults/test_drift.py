@@ -20,8 +20,9 @@ CLASSES = {
     "data": ("dataset.count=41",),
     "base": ("base.steps=4",),
 }
-BESIDE = {"data": {"tokenizer", "base"}, "seed": {"base"}, "position": {"base"}, "mask": {"base"}, "model": {"base"}}
-"""What differs with it: other data make another tokenizer and another base, and so on."""
+BESIDE = {key: {"base"} for key in ("seed", "trainer.accumulate", "trainer.weight_decay", "position", "mask")}
+BESIDE |= {"data": {"tokenizer", "base"}}
+"""What differs with it: other data make another tokenizer, and what the base is trained with makes another base."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def straight(program: Any) -> Path:
 @pytest.mark.parametrize("key", CLASSES)
 def test_what_differs_is_refused_in_a_table_and_allowed_by_name(key: str, program: Any, straight: Path) -> None:
     assert len(CLASSES) == 12
-    folder = program.copy("straight", f"other-{key}", last=2)
+    folder = program.copy("straight", f"other-{key}", last=4)
     refused = program.run(folder.name, *CLASSES[key])
 
     assert refused.status == 2, refused.said
@@ -46,16 +47,16 @@ def test_what_differs_is_refused_in_a_table_and_allowed_by_name(key: str, progra
     assert all(f"{name} was " in sentence for name in differing)
     allowed = f"trainer.resume_allow=[{','.join(differing)}]"
     assert allowed in sentence
-    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step-00000002"]
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step-00000004"]
 
     ended = program.run(folder.name, *CLASSES[key], allowed)
     assert ended.status == 0, ended.said
-    assert "going on from step-00000002" in ended.said
+    assert "going on from step-00000004" in ended.said
     assert "  allowed" in ended.said
 
 
 def test_a_name_that_does_not_exist_is_refused(program: Any, straight: Path) -> None:
-    folder = program.copy("straight", "misspelt", last=2)
+    folder = program.copy("straight", "misspelt", last=4)
     ended = program.run(folder.name, "seed=1", "trainer.resume_allow=[trainer.learning_rte]")
 
     assert ended.status == 2
@@ -67,7 +68,7 @@ def test_a_name_that_does_not_exist_is_refused(program: Any, straight: Path) -> 
 
 
 def test_another_number_of_threads_is_a_warning(program: Any, straight: Path, left: Callable[[Path], Any]) -> None:
-    folder = program.copy("straight", "threads", last=2)
+    folder = program.copy("straight", "threads", last=4)
     ended = program.run(folder.name, faults={"threads": 2})
 
     assert ended.status == 0
