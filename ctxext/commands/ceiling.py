@@ -52,7 +52,8 @@ class Ceiling:
         parts = self.run.trainer.accumulate
         batch = f"{self.rows_a_step} rows of {self.rows.length} tokens in {parts} part{'s' * (parts > 1)}"
         saved = max(steps(self.checkpoints), default=0)
-        kept = f"step {saved} is saved, from which it goes on" if saved else "no step is saved yet"
+        way = "from which it goes on, in other parts with trainer.resume_allow=[trainer.accumulate]"
+        kept = f"step {saved} is saved, {way}" if saved else "no step is saved yet"
         return f"out of memory at {batch}{said and f' ({said})'}: {self.advice()}; {kept}"
 
     def advice(self) -> str:

@@ -20,7 +20,7 @@ from ctxext.maths.fingerprint import fingerprint
 from ctxext.model.resident import peak
 from ctxext.position.sampling import AsLaid, Pose, Randomized, Sampler
 from ctxext.reporting.journal import Journal
-from ctxext.reporting.progress import waiting
+from ctxext.reporting.progress import left_out, waiting
 from ctxext.training.adapters import attach, merge
 from ctxext.training.allocator import arranged
 from ctxext.training.checkpoint import FROZEN, frozen
@@ -158,7 +158,7 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
             journal.say(f"memory {foretold(forecast)}{freed and f'; that of freed tensors is {freed}'}")
             carry_out(network, course, progress, optimiser, Audience(journal, probe, stop))
         journal.say(f"memory {reached(forecast, before, network)}")
-        for note in filter(None, [waiting(journal.rows())]):
+        for note in filter(None, [waiting(journal.rows()), left_out(journal.rows())]):
             journal.say(f"train  {note}")
     network.eval()
     if progress.interrupted:

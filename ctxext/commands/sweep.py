@@ -45,7 +45,8 @@ def verdict(error: Exception, folder: Path) -> tuple[str, str]:
         return "refused", " ".join(str(error).split())
     if sentence := full_disk(error, folder):
         return "failed", sentence
-    return "failed", " ".join(f"{type(error).__name__}: {error}".split())
+    said = str(error) or ("out of memory" if isinstance(error, MemoryError) else "without a reason")
+    return "failed", " ".join(f"{type(error).__name__}: {said}".split())
 
 
 def exit_status(outcomes: Sequence[Outcome], is_sweep: bool) -> int:

@@ -87,3 +87,8 @@ def test_a_full_disk_is_said_in_a_sentence_of_its_own(tmp_path: Path) -> None:
 def test_a_failure_that_can_t_be_recorded_is_still_said_by_its_status(tmp_path: Path) -> None:
     (tmp_path / "failure.json").mkdir()
     Outcome(0, "a", 64, tmp_path, "failed", "why").record()
+
+
+def test_an_error_without_words_is_said_in_some(tmp_path: Path) -> None:
+    assert verdict(MemoryError(), tmp_path) == ("failed", "MemoryError: out of memory")
+    assert verdict(KeyError(), tmp_path) == ("failed", "KeyError: without a reason")

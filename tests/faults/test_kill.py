@@ -87,3 +87,27 @@ def test_killed_runs_go_on_from_their_last_save_and_end_bit_for_bit_as_others(
         f"kill: {kills} kills, {inside} inside a save, in {folders} runs; 0 failed resumes, all ended bit for bit alike"
     )
     assert inside >= wanted // 2
+
+
+def test_runs_killed_at_any_time_from_their_beginning_end_as_others(
+    program: Any,
+    straight: Path,
+    left: Callable[[Path], Any],
+    times: Callable[[int, int], int],
+    tell: Callable[[str], None],
+) -> None:
+    draw, count, killed = random.Random(8), times(4, 20), 0
+    folder, words = program.root / "early", (*STEPS, f"cache={program.root / 'another'}")
+    while killed < count:
+        running = program.start(folder.name, *words)
+        time.sleep(draw.uniform(0.1, 0.7))
+        if running.process.exitcode is not None:
+            assert running.ended().status == 0
+            folder = program.root / f"early{killed}"
+            continue
+        running.kill()
+        killed += 1
+    ended = program.run(folder.name, *words)
+    assert ended.status == 0, ended.said
+    assert left(folder) == left(straight)
+    tell(f"kill: {killed} more, at random times from the beginning: data, base and training end bit for bit alike")

@@ -51,6 +51,7 @@ def test_a_batch_is_skipped_where_that_is_asked_for_and_no_log_says_0(
 
     assert ended.status == 0, ended.said
     assert [row["step"] for row in found.rows] == [1, 2, 3, 4, 5, 6]
+    assert "1 steps changed nothing, their loss or gradient was not finite: 3" in ended.said
     assert "loss" not in found.rows[2]
     assert found.rows[2]["skipped"] == "the loss is nan"
     assert "loss was nan" in found.rows[2]["note"]
