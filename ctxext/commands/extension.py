@@ -187,7 +187,8 @@ def carry_out(
     with journal.steps(progress.step + 1, settings.steps) as line:
 
         def log(row: dict[str, Any]) -> None:
-            journal.log_step(row, spikes.note(row["loss"]))
+            note = spikes.note(row["loss"])
+            journal.log_step(row | ({"note": note} if note else {}))
             line.show(row)
 
         fit(network, course, Watcher(log, audience.probe, audience.stop, journal.settle), progress, optimiser)

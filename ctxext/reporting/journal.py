@@ -65,14 +65,14 @@ class Journal:
         finally:
             line.close()
 
-    def log_step(self, row: Row, note: str = "") -> None:
+    def log_step(self, row: Row) -> None:
         """Write `row` as a line of `metrics.jsonl`, and its scalars at its step as train/KEY; a key with / is a tag.
 
-        `tokens` and `seconds` are those of this step alone. A number that is not finite is left out, with a note. What
-        else there is to `note` of the step stands beside it.
+        `tokens` and `seconds` are those of this step alone. A number that is not finite is left out, which is added to
+        the row's `note`, if it has one. A note is said, too.
         """
         kept, notes = finite(row)
-        notes = [*notes, *filter(None, [note])]
+        notes += filter(None, [row.get("note")])
         if notes:
             kept["note"] = ", ".join(notes)
             self.say(f"step {row['step']}: {kept['note']}")

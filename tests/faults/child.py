@@ -27,8 +27,8 @@ def count(step: int, act: Callable[[], None]) -> None:
     """Call `act` after the row of `step` was logged."""
     log = Journal.log_step
 
-    def logged(journal: Journal, row: dict[str, Any], *rest: Any) -> None:
-        log(journal, row, *rest)
+    def logged(journal: Journal, row: dict[str, Any]) -> None:
+        log(journal, row)
         if row["step"] == step and "bases" not in str(journal.folder):
             act()
 

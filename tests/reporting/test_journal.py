@@ -256,8 +256,8 @@ def test_the_first_rule_of_the_configuration_is_the_one_in_the_run_table(content
 
 def test_a_note_stands_beside_the_step_and_is_said(tmp_path, capsys):
     with Journal(tmp_path, "a") as journal:
-        journal.log_step(row(1), "a spike")
-        journal.log_step(row(2, math.nan), "a spike")
+        journal.log_step(row(1) | {"note": "a spike"})
+        journal.log_step(row(2, math.nan) | {"note": "a spike"})
         journal.log_step(row(3))
 
     assert [found.get("note") for found in journal.rows()] == ["a spike", "loss was nan, a spike", None]
