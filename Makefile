@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install smollm2 demo test test-slow check format bench clean
+.PHONY: help install smollm2 demo test test-slow faults check format bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test: install  ## run the whole test suite
 
 test-slow: install  ## run the tests that take longer than ten seconds
 	$(BIN)/python -m pytest -m slow
+
+faults: install  ## the long form of the faults: kills, crashes, turned bits, full disks, signals; some ten minutes
+	FAULTS=long $(BIN)/python -m pytest tests/faults
 
 check: install  ## format, lint, types
 	$(BIN)/ruff format --check .

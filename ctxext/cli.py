@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from ctxext import __version__
 from ctxext.commands.stages import PLAIN, STAGES, Plain, Stage
+from ctxext.commands.words import folder_in
 from ctxext.refusal import Refusal, nearest, require
+from ctxext.training.lock import refuse_held
+from ctxext.training.signals import listening
 
 if TYPE_CHECKING:
     from ctxext.commands.jobs import Errand
@@ -32,6 +35,8 @@ def main() -> int:
         return dispatch(*(sys.argv[1:] or ["--help"]))
     except Refusal as refusal:
         return complain(str(refusal), 2)
+    except KeyboardInterrupt:
+        return complain("interrupted", 1)
     except BrokenPipeError:  # as in `ctxext ls | head`; what is still buffered must not fail again at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
@@ -132,6 +137,18 @@ def complete(words: list[str]) -> int:
 
 
 def through_hydra(command: str, words: Sequence[str]) -> int:
+    """Carry out `command`, which goes by Hydra, for `words`, and return the exit status.
+
+    One that can go on is told of signals, and refused a folder that another run holds, before a slow import.
+    """
+    if not STAGES[command].goes_on:
+        return composed(command, words)
+    with listening(remark):
+        refuse_held(folder_in(words))
+        return composed(command, words)
+
+
+def composed(command: str, words: Sequence[str]) -> int:
     """Let Hydra compose `words`, carry out `command`, say each error in a sentence, and return the exit status."""
     from ctxext.commands import jobs
     from ctxext.commands.words import as_sweep, for_hydra, own_folder, with_method
@@ -147,6 +164,7 @@ def through_hydra(command: str, words: Sequence[str]) -> int:
 def carried_out(errand: "Errand", words: Sequence[str]) -> int:
     """Carry out `errand` for the `words` that Hydra reads, and return the exit status."""
     from ctxext.commands import jobs
+    from ctxext.commands.disk import full_disk
     from ctxext.config.mistakes import sentence
 
     status = 0
@@ -161,7 +179,8 @@ def carried_out(errand: "Errand", words: Sequence[str]) -> int:
     except Exception as error:
         if errand.show_traceback:
             traceback.print_exc()
-        return complain(sentence(error, words), 2)
+        full = full_disk(error, folder_in(words))
+        return complain(full, 1) if full else complain(sentence(error, words), 2)
     ended = report(errand)
     return status or ended
 

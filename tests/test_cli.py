@@ -2,10 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import copytree
 
@@ -13,9 +14,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from ctxext import cli
+from ctxext.commands import jobs
 from ctxext.config.schema import Run
 from ctxext.formats.bases import located
 from ctxext.refusal import Refusal
+from ctxext.training.lock import lock
 
 Ran = list[tuple[Run, Path]]
 
@@ -464,3 +467,59 @@ def test_a_sentence_is_shown_without_what_a_terminal_would_obey_and_not_without_
     assert long.startswith("firstx")
     assert long.endswith("xlast")
     assert len(long) < 2100
+
+
+@pytest.mark.parametrize("command", [name for name, stage in cli.STAGES.items() if stage.goes_on])
+def test_a_command_that_can_go_on_is_told_of_signals_before_a_slow_import_and_the_others_are_not(
+    command: str, typed: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def composed(command: str, words: Sequence[str]) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(cli, "composed", composed)
+    assert {name for name, stage in cli.STAGES.items() if stage.goes_on} == {"train", "eval", "search"}
+    assert typed(command) == 0
+    assert "stopping" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_the_handlers_need_no_slow_import() -> None:
+    line = "import sys, ctxext.cli; print([name for name in ('torch', 'hydra', 'numpy') if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout == "[]\n"
+
+
+def test_a_second_interrupt_before_anything_is_composed_is_said_in_a_word(
+    typed: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def composed(command: str, words: Sequence[str]) -> int:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        return 0
+
+    monkeypatch.setattr(cli, "composed", composed)
+    assert typed("train") == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "ctxext: interrupted"
+
+
+def test_a_folder_that_another_run_holds_is_refused_before_anything_is_composed(
+    typed: Callable[..., int], ran: Ran, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with lock(tmp_path / "a run", print):
+        assert typed("train", f"hydra.run.dir='{tmp_path / 'a run'}'") == 2
+    assert f"another run holds this folder, process {os.getpid()} on " in capsys.readouterr().err
+    assert not ran
+
+
+def test_a_disk_that_is_full_before_the_run_begins_is_a_failure_and_no_mistake_of_the_user(
+    typed: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill_up(errand: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(jobs, "run", fill_up)
+    assert typed("train", "hydra.run.dir=here") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("ctxext: here: could not be written (No space left on device), ")
+    assert said.count("\n") == 1

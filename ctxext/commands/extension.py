@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from ctxext.commands.ceiling import Ceiling
 from ctxext.commands.footprint import forecast_of, foretold, pace_of, reached, taken, timed
 from ctxext.commands.probing import make_probe, shortfall
 from ctxext.config.schema import Run
@@ -20,7 +21,7 @@ from ctxext.maths.fingerprint import fingerprint
 from ctxext.model.resident import peak
 from ctxext.position.sampling import AsLaid, Pose, Randomized, Sampler
 from ctxext.reporting.journal import Journal
-from ctxext.reporting.progress import waiting
+from ctxext.reporting.progress import left_out, waiting
 from ctxext.training.adapters import attach, merge
 from ctxext.training.allocator import arranged
 from ctxext.training.checkpoint import FROZEN, frozen
@@ -28,8 +29,11 @@ from ctxext.training.compiling import as_written, compiled
 from ctxext.training.loop import Course, Progress, Watcher, fit, resume
 from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
+from ctxext.training.spikes import Spikes
 
-UNRELATED = ("save_every", "keep", "resume", "compile", "gradient_checkpointing")
+FAULTS = ("resume_allow", "nonfinite", "nonfinite_limit")
+"""What is done about faults: it changes no number of a run that has none."""
+UNRELATED = ("save_every", "keep", "resume", "compile", "gradient_checkpointing", *FAULTS)
 """Settings of the trainer that change no number."""
 DRAWING = ("positions", "max_position")
 """Settings of the trainer that change none where positions are as laid."""
@@ -150,15 +154,16 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
         for note in filter(None, (told_of(rows), shortfall(run, data))):
             journal.say(note)
         device = network.unembedding[0].device
-        with arranged(run.trainer, device) as freed:
+        with arranged(run.trainer, device) as freed, Ceiling(run, rows, device, checkpoints) as ceiling:
             forecast, before = forecast_of(network, run, rows), peak(device)
+            ceiling.forecast = forecast
             journal.say(f"memory {foretold(forecast)}{freed and f'; that of freed tensors is {freed}'}")
             pace = pace_of(network, run, rows)
             journal.say(f"time   {timed(pace, run.trainer.steps - progress.step)}")
             carry_out(network, course, progress, optimiser, Audience(journal, probe, stop))
         journal.say(f"memory {reached(forecast, before, network)}")
         journal.say(f"time   {taken(pace, journal.rows())}")
-        for note in filter(None, [waiting(journal.rows())]):
+        for note in filter(None, [waiting(journal.rows()), left_out(journal.rows())]):
             journal.say(f"train  {note}")
     network.eval()
     if progress.interrupted:
@@ -179,6 +184,7 @@ def carry_out(
     """Train `network` along `course` from `progress` on, a line of the journal for each step."""
     settings, journal, probe = course.settings, audience.journal, audience.probe
     network.gradient_checkpointing = settings.gradient_checkpointing
+    spikes = Spikes(row["loss"] for row in journal.rows() if "loss" in row)
     with ExitStack() as training:
         if settings.compile:
             batch, probe = course.rows.batch(0, course.rows_a_step), as_written(probe)
@@ -186,7 +192,8 @@ def carry_out(
         line = training.enter_context(journal.steps(progress.step + 1, settings.steps))
 
         def log(row: dict[str, Any]) -> None:
-            journal.log_step(row)
+            note = spikes.note(row["loss"])
+            journal.log_step(row | ({"note": note} if note else {}))
             line.show(row)
 
-        fit(network, course, Watcher(log, probe, audience.stop), progress, optimiser)
+        fit(network, course, Watcher(log, probe, audience.stop, journal.settle), progress, optimiser)

@@ -104,6 +104,7 @@ def scratch(run: Run, data: Prepared) -> Scratch:
         learning_rate=run.base.learning_rate,
         batch_tokens=run.base.batch_tokens,
         resume="auto",
+        resume_allow=[],
         positions=AS_LAID,
         adapter=WITHOUT,
     )

@@ -47,7 +47,7 @@ def generate(run: Run, folder: Path) -> None:
         try:
             show(clock.timed(continuation.tokens()), writing)
         except Exception as error:
-            writing.ended = ": ".join(verdict(error))
+            writing.ended = ": ".join(verdict(error, folder))
             raise
         finally:  # also where a signal ends it
             record = measured(continuation, writing, clock)

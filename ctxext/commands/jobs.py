@@ -70,7 +70,7 @@ class Errand:
             self.carry_out(config, folder)
             status = "done"
         except Exception as error:
-            status, said = verdict(error)
+            status, said = verdict(error, folder)
             LOG.info(traceback.format_exc())  # into the run's log; the console has the sentence
             if self.show_traceback:
                 traceback.print_exc()
@@ -108,6 +108,7 @@ def run(errand: Errand) -> None:
     OmegaConf.register_new_resolver("of_run", value_of_run, replace=True)
     ConfigStore.instance().store("schema", Run)
     current.append(errand)
+    logging.raiseExceptions = False  # a log on a full disk is not what the run fails of
     try:
         hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name="config")(errand.job)()
     except SystemExit as stop:

@@ -33,8 +33,8 @@ from ctxext.reporting.journal import Journal
 from ctxext.searching.evolution import Bounds, Candidate, Generation, evolve
 from ctxext.searching.found import NAME, write_options
 from ctxext.searching.trace import CANDIDATES, Trace
+from ctxext.training.drift import check_identity
 from ctxext.training.lock import lock
-from ctxext.training.loop import check_identity
 from ctxext.training.signals import Stop, listening
 
 REPLACED = ("method", "position", "search", "name", "hydra")

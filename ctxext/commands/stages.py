@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Stage(NamedTuple):
     """A command that takes overrides: what it does in a line, the function that does it, and three examples.
 
-    `method` is the one that it takes where none is typed; `notes` tell what it shows and leaves behind.
+    `method` is the one that it takes where none is typed; `notes` tell what it shows and leaves behind. What `goes_on`
+    has its folder for itself, and ends with 75 where a signal asks it to; the same command line goes on from there.
     """
 
     line: str
@@ -14,6 +15,7 @@ class Stage(NamedTuple):
     examples: tuple[str, str, str]
     method: str = ""
     notes: tuple[str, ...] = ()
+    goes_on: bool = False
 
 
 class Plain(NamedTuple):
@@ -35,7 +37,7 @@ SEARCH_NOTES = (
     "takes minutes: two to three for base=tiny at 1024 tokens on one core, and more with longer contexts",
     "leaves in the run's folder: position/longrope_found.yaml and method/longrope_found.yaml, options to take with",
     "  --config-dir; search.jsonl, a line an iteration; candidates.jsonl, from which the same search goes on",
-    "exit status: 0 done, 1 failed or interrupted, 2 what was typed is refused",
+    "exit status: 0 done, 1 failed, 2 what was typed is refused, 75 interrupted and can go on",
 )
 GENERATE_NOTES = (
     "goes on from prompt=TEXT, any text as it is, or from stdin with prompt=-, less a newline at its end",
@@ -54,6 +56,7 @@ STAGES = {
             "ctxext train +method=yarn context_length=2048 trainer.steps=300 dataset=text dataset.path=notes/",
             "ctxext train -m +method=rope_interp,yarn context_length=512,1024,2048",
         ),
+        goes_on=True,
     ),
     "eval": Stage(
         "evaluate a run, a Hugging Face folder or a .gguf file; any method, no training",
@@ -63,6 +66,7 @@ STAGES = {
             "ctxext eval run=outputs/rope_interp/2030-01-31_12-00-00 evaluation.documents=200",
             "ctxext eval -m +method=rope_interp,rope_ntk,yarn context_length=512,1024 dataset=stdlib",
         ),
+        goes_on=True,
     ),
     "export": Stage(
         "write a run, or a base read through a method, as Hugging Face and GGUF files; compare logits",
@@ -112,6 +116,7 @@ STAGES = {
         ),
         method="longrope",
         notes=SEARCH_NOTES,
+        goes_on=True,
     ),
 }
 

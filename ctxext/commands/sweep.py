@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ctxext.commands.columns import aligned
+from ctxext.commands.disk import full_disk
 from ctxext.refusal import Refusal
 
 FAILURE = "failure.json"
@@ -25,20 +26,27 @@ class Outcome:
     sentence: str = ""
 
     def record(self) -> None:
-        """Write a job that isn't done into its folder, or take away what an earlier try left there."""
+        """Write a job that isn't done into its folder, or take away what an earlier try left there.
+
+        On a full disk nothing is written.
+        """
         file = self.folder / FAILURE
         if self.status == "done":
             file.unlink(missing_ok=True)
             return
         said = asdict(self) | {"folder": str(self.folder)}
-        file.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        with suppress(OSError):
+            file.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 
 
-def verdict(error: Exception) -> tuple[str, str]:
-    """Return the status and the one sentence of a job that ended with `error`."""
+def verdict(error: Exception, folder: Path) -> tuple[str, str]:
+    """Return the status and the one sentence of a job in `folder` that ended with `error`."""
     if isinstance(error, Refusal):
         return "refused", " ".join(str(error).split())
-    return "failed", " ".join(f"{type(error).__name__}: {error}".split())
+    if sentence := full_disk(error, folder):
+        return "failed", sentence
+    said = str(error) or ("out of memory" if isinstance(error, MemoryError) else "without a reason")
+    return "failed", " ".join(f"{type(error).__name__}: {said}".split())
 
 
 def exit_status(outcomes: Sequence[Outcome], is_sweep: bool) -> int:

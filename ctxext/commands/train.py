@@ -32,9 +32,11 @@ def train(run: Run, folder: Path) -> None:
     check_scorer(run.dataset.application)
     with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
         leave = partial(leave_if_asked, stop, journal)
+        leave()
         for note in notes(run):
             journal.say(note)
         data = prepared(run, journal)
+        leave()
         data.tokenizer.save(str(folder / TOKENIZER))
         companions_of(run, data.tokenizer).write(folder, run.context_length)
         ground = ground_of(run, data, drawn_end)

@@ -73,6 +73,12 @@ def own_folder(words: Sequence[str]) -> Path | None:
     return Path(typed) if typed else None
 
 
+def folder_in(words: Sequence[str]) -> Path:
+    """Return the run's folder as the command line `words` name it, or the one that holds those that nobody named."""
+    named = [word.partition("=")[2].strip("'") for word in words if word.startswith("hydra.run.dir=")]
+    return Path(named[-1] if named else "outputs")
+
+
 def ordered(words: Sequence[str]) -> list[str]:
     """Return `words` with the overrides before the flags, since Hydra takes none after a flag with a value."""
     overrides: list[str] = []

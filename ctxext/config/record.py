@@ -10,6 +10,8 @@ FILE = "config.yaml"
 
 
 def write_config(config: DictConfig, folder: Path) -> None:
-    """Write `config`, every interpolation resolved, as `config.yaml` of the run's `folder`."""
+    """Write `config`, every interpolation resolved, as `config.yaml` of the run's `folder`, in whole or not at all."""
     plain = OmegaConf.to_container(config, resolve=True)
-    (folder / FILE).write_text(OmegaConf.to_yaml(OmegaConf.create(literal(plain))), encoding="utf-8")
+    beside = folder / f"{FILE}.part"
+    beside.write_text(OmegaConf.to_yaml(OmegaConf.create(literal(plain))), encoding="utf-8")
+    beside.replace(folder / FILE)

@@ -1,5 +1,8 @@
 """TensorBoard's event file of a run: scalars, pictures, texts and hyperparameters, without torch or TensorFlow."""
 
+import itertools
+import os
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,9 +15,12 @@ from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.compat.proto.types_pb2 import DT_STRING
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 PATTERN = "events.out.tfevents.*"
+FLUSH_SECONDS = 10.0
+NUMBERS = itertools.count()
+"""Numbers of the event files of this process, by which their names differ."""
 MARGINS = ("method", "truncated")
 
 
@@ -23,11 +29,15 @@ class EventFile:
 
     def __init__(self, folder: Path) -> None:
         """Open a new event file in `folder`, beside any that are there."""
-        self.writer = EventFileWriter(str(folder), flush_secs=10)
+        name = f"{PATTERN[:-1]}{int(time.time()):010d}.{socket.gethostname()}.{os.getpid()}.{next(NUMBERS)}"
+        self.writer = RecordWriter((folder / name).open("wb"))
+        self.flushed = 0.0
+        self.write(Event(wall_time=time.time(), file_version="brain.Event:2"))
+        self.flush()
 
     def forget(self) -> None:
         """Tell readers that are open to drop all that they have seen of this run."""
-        self.writer.add_event(Event(wall_time=time.time(), session_log=SessionLog(status=SessionLog.START)))
+        self.write(Event(wall_time=time.time(), session_log=SessionLog(status=SessionLog.START)))
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write `values` by tag at `step`."""
@@ -83,11 +93,18 @@ class EventFile:
 
     def add(self, step: int, values: list[Summary.Value]) -> None:
         """Write `values` as one event at `step`."""
-        self.writer.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+        self.write(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def write(self, event: "Event") -> None:
+        """Write `event`; what lies in memory goes into the file at most every FLUSH_SECONDS."""
+        self.writer.write(event.SerializeToString())
+        if time.monotonic() - self.flushed >= FLUSH_SECONDS:
+            self.flush()
 
     def flush(self) -> None:
         """Put all that was written on the disk."""
         self.writer.flush()
+        self.flushed = time.monotonic()
 
     def close(self) -> None:
         """Flush and end the file."""

@@ -5,7 +5,7 @@ import math
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -68,16 +68,24 @@ class Journal:
     def log_step(self, row: Row) -> None:
         """Write `row` as a line of `metrics.jsonl`, and its scalars at its step as train/KEY; a key with / is a tag.
 
-        `tokens` and `seconds` are those of this step alone. A number that is not finite is left out, with a note.
+        `tokens` and `seconds` are those of this step alone. A number that is not finite is left out, which is added to
+        the row's `note`, if it has one. A note is said, too.
         """
         kept, notes = finite(row)
+        notes += filter(None, [row.get("note")])
         if notes:
             kept["note"] = ", ".join(notes)
             self.say(f"step {row['step']}: {kept['note']}")
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(kept, allow_nan=False) + "\n")
-        self.event_file().scalars(int(row["step"]), step_scalars(kept))
+        with naming(self.metrics):
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(kept, allow_nan=False) + "\n")
+            self.event_file().scalars(int(row["step"]), step_scalars(kept))
+
+    def settle(self) -> None:
+        """Wait until the disk has what `metrics.jsonl` holds."""
+        with self.metrics.open("rb") as file:
+            os.fsync(file.fileno())
 
     def truncate(self, step: int) -> None:
         """Forget all that was written after `step`, and every earlier evaluation, here and in TensorBoard.
@@ -88,7 +96,10 @@ class Journal:
         rows = [row for row in self.rows() if row["step"] <= step]
         if self.metrics.exists():
             beside = self.metrics.with_suffix(".part")
-            beside.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+            with naming(beside), beside.open("w", encoding="utf-8") as file:
+                file.writelines(json.dumps(row) + "\n" for row in rows)
+                file.flush()
+                os.fsync(file.fileno())
             beside.replace(self.metrics)
         self.close()
         old = list(self.folder.glob(PATTERN))
@@ -101,11 +112,16 @@ class Journal:
             empty(path)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the whole lines of `metrics.jsonl`."""
+        """Yield the lines of `metrics.jsonl` up to one that was cut off, or that a failing disk left unreadable."""
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8").splitlines(keepends=True):
-                if line.endswith("\n"):
-                    yield json.loads(line)
+            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+                try:
+                    row = json.loads(line) if line.endswith("\n") else None
+                except ValueError:
+                    return
+                if not isinstance(row, dict) or "step" not in row:
+                    return
+                yield row
 
     def results(self, results: Measured, hyperparameters: Mapping[str, str | float]) -> None:
         """Write `results` to TensorBoard, once a journal: curves whose step is the length, maps, tables, run table.
@@ -148,7 +164,17 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        with suppress(OSError) if error is not None else nullcontext():  # the first error is the one to tell
+            self.close()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError of the block name `path`, which one of writing doesn't."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(error.filename or path)) from error
 
 
 def empty(path: Path) -> None:

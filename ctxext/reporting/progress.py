@@ -13,6 +13,8 @@ Item = TypeVar("Item")
 
 QUIET_SECONDS = 10.0
 WARM_STEPS = 10
+SHOWN = 5
+"""Of steps that are named one by one, at most so many."""
 WAITED = 0.01
 """The share of the time of training above which it is told that data were waited for."""
 
@@ -140,6 +142,13 @@ def shown_numbers(row: Row) -> list[str]:
     if row.get("seconds"):
         shown.append(f"{row['tokens'] / row['seconds'] / 1000:.1f}k tok/s")
     return shown
+
+
+def left_out(rows: Iterable[Row]) -> str:
+    """Return how many of the steps in `rows` changed nothing, in words, or nothing if all did."""
+    skipped = [row["step"] for row in rows if "skipped" in row]
+    some = ", ".join(map(str, skipped[:SHOWN])) + ", ..." * (len(skipped) > SHOWN)
+    return f"{len(skipped)} steps changed nothing, their loss or gradient was not finite: {some}" if skipped else ""
 
 
 def waiting(rows: Iterable[Row]) -> str:

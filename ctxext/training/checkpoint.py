@@ -28,6 +28,8 @@ STATE = "state.json"
 FROZEN = "frozen"
 """The key of the state that names, by their fingerprint, the frozen weights that a checkpoint leaves to its base."""
 MARGIN = 1.2
+SOUND = "what was saved before is there, a lower trainer.learning_rate may help"
+ROOM = "what was saved before is there; make room, or choose another disk by hydra.run.dir=FOLDER"
 
 
 def save(
@@ -55,7 +57,7 @@ def save(
         temporary.rename(path)
     except (OSError, SafetensorError) as error:
         free = shutil.disk_usage(folder).free
-        raise OSError(f"{path}: not saved, {needed} bytes needed and {free} free: {error}") from error
+        raise OSError(f"{path}: not saved, {needed} bytes needed and {free} free ({error}); {ROOM}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     flush(folder)
@@ -174,14 +176,14 @@ def require_finite(tensors: Mapping[str, Tensor], path: Path) -> None:
     """Raise FloatingPointError, naming the tensor and the `path` not written, unless all `tensors` are finite."""
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise FloatingPointError(f"{path}: not saved, {name} holds a value that is not finite")
+            raise FloatingPointError(f"{path}: not saved, {name} holds a value that is not finite; {SOUND}")
 
 
 def require_room(path: Path, needed: int) -> None:
     """Raise OSError unless the disk of `path` has `needed` bytes free."""
     free = shutil.disk_usage(path.parent).free
     if free < needed:
-        raise OSError(f"{path}: not saved, {needed} bytes needed and {free} free")
+        raise OSError(f"{path}: not saved, {needed} bytes needed and {free} free; {ROOM}")
 
 
 def steps(folder: Path) -> dict[int, Path]:

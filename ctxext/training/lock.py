@@ -4,8 +4,9 @@ import fcntl
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 from ctxext.refusal import Refusal
 
@@ -17,11 +18,7 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Hold `folder` while the block runs; `say` if a dead process held it; refuse, naming it, if a live one does."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("a+", encoding="utf-8") as file:
-        holder = read_holder(folder)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Refusal(f"{folder}: another run holds this folder, {holder or 'just started'}") from error
+        holder = take(file, folder)
         if holder:
             say(f"{folder}: taken over from {holder}, which has ended")
         file.truncate(0)
@@ -32,6 +29,22 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         finally:
             # The file stays, since a lock on a deleted file would lock nobody else out.
             file.truncate(0)
+
+
+def refuse_held(folder: Path) -> None:
+    """Refuse `folder`, naming who holds it, if a live process does; make nothing, and hold nothing."""
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError), (folder / LOCK).open("rb") as file:
+        take(file, folder)
+
+
+def take(file: IO[Any], folder: Path) -> str:
+    """Take the lock `file` of `folder` until it is closed; return who left it; refuse if a live process has it."""
+    holder = read_holder(folder)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise Refusal(f"{folder}: another run holds this folder, {holder or 'just started'}") from error
+    return holder
 
 
 def read_holder(folder: Path) -> str:

@@ -3,7 +3,6 @@
 Shapes: B rows, S tokens, W hidden size.
 """
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,11 +17,12 @@ from ctxext.data.feed import Feed
 from ctxext.data.rows import Batch, Rows
 from ctxext.kernels.loss import fused_loss
 from ctxext.refusal import require
-from ctxext.training import checkpoint
+from ctxext.training import checkpoint, drift
 from ctxext.training.optimiser import RATIO, autocast, compute_dtype, make_optimiser
 from ctxext.training.schedule import learning_rate
 from ctxext.training.settings import Trainer
 from ctxext.training.signals import Stop
+from ctxext.training.soundness import check_skips, fault, leave_out
 
 STEPS = 1_000_003
 """More steps than a run has, so that no two draws of neighbouring seeds are alike."""
@@ -51,20 +51,28 @@ class Course:
 
 @dataclass(frozen=True)
 class Watcher:
-    """Who is told: `log` gets a row each step, with what `probe` measures after it; `stop` asks for the end."""
+    """Who is told: `log` gets a row each step, with what `probe` measures after it; `stop` asks for the end.
+
+    `settle` is told before a save, since no row may be missing of the steps up to a checkpoint.
+    """
 
     log: Callable[[dict[str, Any]], None]
     probe: Callable[[int], dict[str, float]]
     stop: Stop
+    settle: Callable[[], None] = lambda: None
 
 
 @dataclass
 class Progress:
-    """How far the training is: the last `step` that was taken, the `tokens` seen, and whether it was `interrupted`."""
+    """How far the training is: the last `step` that was taken, the `tokens` seen, and whether it was `interrupted`.
+
+    `skips` counts the last steps in a row that changed nothing, since their loss or gradient was not finite.
+    """
 
     step: int = 0
     tokens: int = 0
     interrupted: bool = False
+    skips: int = 0
 
 
 def fit(
@@ -74,17 +82,22 @@ def fit(
 
     Batches are made while the step before is taken; a row of the log says how many seconds it `waited` for its own.
     """
-    settings = course.settings
+    settings, device = course.settings, next(model.parameters()).device
     steps = range(progress.step + 1, settings.steps + 1)
     model.train()
-    with Feed(batches(course, next(model.parameters()).device), steps) as feed:
+    with Feed(batches(course, device), steps) as feed:
         for step in steps:
             row = update(model, course, optimiser, step, feed)
             progress.step, progress.tokens = step, progress.tokens + row["tokens"]
+            progress.skips = progress.skips + 1 if "skipped" in row else 0
             watcher.log({**row, **watcher.probe(step)})
+            check_skips(progress.skips, step, settings)
             progress.interrupted = watcher.stop.asked and step < settings.steps
             if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
-                state = {"step": step, "tokens": progress.tokens, "identity": course.identity, **course.left_out}
+                watcher.settle()
+                counts = {"step": step, "tokens": progress.tokens, "skips": progress.skips}
+                told = {"identity": course.identity, drift.KEY: drift.surroundings(device), **course.left_out}
+                state = counts | told
                 checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep)
             if progress.interrupted:
                 break
@@ -118,12 +131,16 @@ def update(model: nn.Module, course: Course, optimiser: torch.optim.AdamW, step:
     batch = feed.take()
     total = accumulate_gradients(model, batch, settings)
     loss, norm = torch.stack([total, clip_grad_norm_(model.parameters(), settings.max_grad_norm)]).tolist()
-    check_finite(step, loss, norm, batch.samples)
-    optimiser.step()
+    reason = fault(loss, norm)
+    if reason:
+        leave_out(batch, step, reason, settings, course.checkpoints.parent)
+    else:
+        optimiser.step()
     optimiser.zero_grad(set_to_none=True)
+    skipped = {"skipped": reason} if reason else {}
     numbers = {"loss": loss, "learning_rate": rate, "grad_norm": norm, "tokens": batch.tokens.numel()}
     times = {"seconds": time.perf_counter() - started, "waited": feed.waited}
-    return {"step": step, **numbers, **times, "samples": batch.samples}
+    return {"step": step, **numbers, **times, "samples": batch.samples, **skipped}
 
 
 def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> Tensor:
@@ -154,16 +171,6 @@ def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> Tensor:
     return total
 
 
-def check_finite(step: int, loss: float, norm: float, samples: list[str]) -> None:
-    """Raise FloatingPointError, before the update, if `loss` or `norm` is not finite; the weights stay as they were."""
-    for name, value in (("loss", loss), ("gradient norm", norm)):
-        if not math.isfinite(value):
-            raise FloatingPointError(
-                f"step {step}: the {name} is {value} on rows {', '.join(samples)}; nothing was updated, "
-                "a lower trainer.learning_rate or trainer.max_grad_norm may help"
-            )
-
-
 def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tuple[Progress, torch.optim.AdamW]:
     """Return where `course` stands and its optimiser, from the newest good checkpoint unless it is to start anew."""
     optimiser = make_optimiser(model, course.settings)
@@ -173,15 +180,10 @@ def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tupl
     if newest is None:
         return Progress(), optimiser
     saved = checkpoint.read_state(newest)
-    check_identity(saved["identity"], course.identity, newest)  # first, since loading changes the model
+    allowed = course.settings.resume_allow
+    drift.check_identity(saved["identity"], course.identity, newest, allowed, say)  # first: loading changes the model
     state = checkpoint.load(newest, model, optimiser)
-    say(f"going on from {newest.name}")
-    return Progress(state["step"], state["tokens"]), optimiser
-
-
-def check_identity(saved: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    """Refuse to go on from `path` under settings other than those it was saved with, naming each."""
-    differing = [key for key in sorted({*saved, *wanted}) if saved.get(key) != wanted.get(key)]
-    told = ", ".join(f"{key} was {saved.get(key)!r} and is {wanted.get(key)!r}" for key in differing)
-    way_out = "use another hydra.run.dir, or trainer.resume=never"
-    require(not differing, f"{path}: can't go on from it, since {told}; {way_out}")
+    warning = drift.moved(state.get(drift.KEY, {}), drift.surroundings(next(model.parameters()).device))
+    for sentence in filter(None, (warning, f"going on from {newest.name}")):
+        say(sentence)
+    return Progress(state["step"], state["tokens"], skips=state.get("skips", 0)), optimiser

@@ -13,6 +13,10 @@ ADAPTERS = (WITHOUT, "lora")
 EMBEDDINGS, NORMS = "embeddings", "norms"
 BESIDE = (EMBEDDINGS, NORMS)
 """What may be trained in full beside an adapter."""
+STOP, SKIP = "stop", "skip"
+NONFINITE = (STOP, SKIP)
+FEWEST_KEPT = 2
+"""A checkpoint may turn out to be broken: the one before it must be there then."""
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -45,10 +49,13 @@ class Trainer:
     lora_trained: list[str] = field(default_factory=lambda: [*BESIDE])
     lora_plus_ratio: float = 1.0
     gradient_checkpointing: bool = False
+    resume_allow: list[str] = field(default_factory=list)
+    nonfinite: str = STOP
+    nonfinite_limit: int = 3
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name in ("batch_tokens", "accumulate", "learning_rate", "max_grad_norm", "save_every", "keep"):
+        for name in ("batch_tokens", "accumulate", "learning_rate", "max_grad_norm", "save_every", "nonfinite_limit"):
             require(getattr(self, name) > 0, f"trainer.{name} must be above 0, got {getattr(self, name)}")
         for name in ("steps", "warmup_steps", "weight_decay"):
             require(getattr(self, name) >= 0, f"trainer.{name} must be at least 0, got {getattr(self, name)}")
@@ -64,7 +71,16 @@ class Trainer:
         ways = ", ".join(POSITIONS)
         require(self.positions in POSITIONS, f"trainer.positions must be one of {ways}, got {self.positions!r}")
         require(self.max_position >= 0, f"trainer.max_position must be at least 0, got {self.max_position}")
+        check_keeping(self)
         check_adapter(self)
+
+
+def check_keeping(settings: Trainer) -> None:
+    """Refuse values of `settings` under which a fault could cost the whole run."""
+    kept, known = settings.keep, ", ".join(NONFINITE)
+    require(kept >= FEWEST_KEPT, f"trainer.keep must be at least {FEWEST_KEPT}, got {kept}: one may turn out broken")
+    said = f"trainer.nonfinite must be one of {known}, got {settings.nonfinite!r}"
+    require(settings.nonfinite in NONFINITE, said)
 
 
 def check_adapter(settings: Trainer) -> None:

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
@@ -26,20 +26,26 @@ class Stop:
         self.interrupts += number == signal.SIGINT
         if self.interrupts > 1:
             raise KeyboardInterrupt
-        if not self.asked:
-            self.say("stopping at the next point from which the run can go on; interrupt again to stop at once")
-        self.asked = True
+        is_first, self.asked = not self.asked, True
+        if is_first:
+            with suppress(RuntimeError):  # the signal came in the midst of a line that is being written
+                self.say("stopping at the next point from which the run can go on; interrupt again to stop at once")
 
 
 @contextmanager
 def listening(say: Callable[[str], None] = unheard) -> Iterator[Stop]:
     """Yield a `Stop` that TERM, INT, USR1 and USR2 set while the block runs, then restore the handlers found.
 
-    `say` is told of the first signal; by default nobody is.
+    `say` is told of the first signal; by default nobody is. Within another such block it is the `Stop` of that one,
+    which may have been asked before, that `say` listens to.
 
     Outside the main thread no handler can be set, and the `Stop` stays unasked.
     """
-    stop = Stop(say)
+    outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    stop = outer if isinstance(outer, Stop) else Stop(say)
+    if stop is outer:
+        yield from heard(stop, say)
+        return
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -49,3 +55,12 @@ def listening(say: Callable[[str], None] = unheard) -> Iterator[Stop]:
     finally:
         for number, handler in found.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
+
+
+def heard(stop: Stop, say: Callable[[str], None]) -> Iterator[Stop]:
+    """Yield `stop`, which tells `say` alone until the generator goes on."""
+    found, stop.say = stop.say, say
+    try:
+        yield stop
+    finally:
+        stop.say = found

@@ -44,7 +44,17 @@ def network(tiny: Callable[..., Run]) -> Any:
         (("trainer=pose",), {"trainer.positions", "trainer.max_position"}),
         (("trainer.max_position=99",), set()),
         (("dataset.count=61",), {"data", "tokenizer"}),
-        (("trainer.save_every=3", "trainer.keep=1", "trainer.resume=never", "evaluation.every=2", "name=b"), set()),
+        (
+            (
+                "trainer.save_every=3",
+                "trainer.keep=3",
+                "trainer.resume=never",
+                "trainer.nonfinite=skip",
+                "evaluation.every=2",
+                "name=b",
+            ),
+            set(),
+        ),
     ],
 )
 def test_all_that_the_weights_depend_on_is_part_of_the_identity(

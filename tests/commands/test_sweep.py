@@ -1,12 +1,13 @@
 """How jobs end, and the table of a sweep."""
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ctxext.commands.sweep import Outcome, exit_status, headline, table
+from ctxext.commands.sweep import Outcome, exit_status, headline, table, verdict
 
 RESULTS: dict[str, Any] = {
     "lengths": {"target": 1024},
@@ -74,3 +75,20 @@ def test_what_was_not_measured_is_left_empty(content: str, tmp_path: Path) -> No
 )
 def test_the_exit_status_says_what_ended_badly(ends: list[str], is_sweep: bool, status: int, tmp_path: Path) -> None:
     assert exit_status([outcome(tmp_path, end) for end in ends], is_sweep) == status
+
+
+def test_a_full_disk_is_said_in_a_sentence_of_its_own(tmp_path: Path) -> None:
+    status, said = verdict(OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "x")), tmp_path)
+
+    assert status == "failed"
+    assert said.startswith(f"{tmp_path / 'x'}: could not be written")
+
+
+def test_a_failure_that_can_t_be_recorded_is_still_said_by_its_status(tmp_path: Path) -> None:
+    (tmp_path / "failure.json").mkdir()
+    Outcome(0, "a", 64, tmp_path, "failed", "why").record()
+
+
+def test_an_error_without_words_is_said_in_some(tmp_path: Path) -> None:
+    assert verdict(MemoryError(), tmp_path) == ("failed", "MemoryError: out of memory")
+    assert verdict(KeyError(), tmp_path) == ("failed", "KeyError: without a reason")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from ctxext.commands.words import completed, for_hydra, own_folder, quoted, with_method
+from ctxext.commands.words import completed, folder_in, for_hydra, own_folder, quoted, with_method
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
 
@@ -122,3 +122,16 @@ def test_without_one_the_commands_own_method_is_taken_if_it_has_one() -> None:
 def test_the_folder_of_ones_own_options_is_read_from_the_flag_alone(flag: list[str]) -> None:
     assert own_folder(for_hydra([*flag, "+method=mine"])) == Path("my options")
     assert own_folder(for_hydra(["+method=mine", "hydra.searchpath=[file://elsewhere]"])) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "folder"),
+    [
+        (["hydra.run.dir=a", "seed=1"], "a"),
+        (["hydra.run.dir='a b'"], "a b"),
+        (["hydra.run.dir=a", "hydra.run.dir=b=c"], "b=c"),
+        (["seed=1"], "outputs"),
+    ],
+)
+def test_the_folder_of_a_run_is_the_last_that_is_typed(words: list[str], folder: str) -> None:
+    assert folder_in(words) == Path(folder)

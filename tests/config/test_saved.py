@@ -142,3 +142,19 @@ def test_a_link_out_of_the_run_is_not_followed(tmp_path: Path, composed: Callabl
     (tmp_path / "run" / "config.yaml").symlink_to(tmp_path / "config.yaml")
     with pytest.raises(Refusal, match=r"config\.yaml: links out of its folder are not followed"):
         saved_run(tmp_path / "run", composed(), [])
+
+
+def test_a_config_that_can_t_be_written_leaves_the_one_that_was_there(
+    composed: Callable[..., DictConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(composed(*EARLIER), tmp_path)
+    before = (tmp_path / "config.yaml").read_bytes()
+
+    def fill_up(path: Path, text: str, encoding: str) -> None:
+        path.write_bytes(text.encode(encoding)[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill_up)
+    with pytest.raises(OSError, match="No space"):
+        write_config(composed(*EARLIER, "seed=4"), tmp_path)
+    assert (tmp_path / "config.yaml").read_bytes() == before

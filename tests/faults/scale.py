@@ -1,8 +1,8 @@
-"""How often a fault is repeated: as often as `docs/reliability.md` says where CTXEXT_FAULTS=long, else in part."""
+"""How often a fault is repeated: as often as `docs/reliability.md` says where FAULTS=long, else in part."""
 
 import os
 
-IS_LONG = os.environ.get("CTXEXT_FAULTS") == "long"
+IS_LONG = os.environ.get("FAULTS") == "long"
 
 
 def times(short: int, long: int) -> int:

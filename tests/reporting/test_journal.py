@@ -1,8 +1,11 @@
+import errno
 import json
 import math
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.table import Table
@@ -249,3 +252,61 @@ def test_the_first_rule_of_the_configuration_is_the_one_in_the_run_table(content
     assert at_target(Results(**content))["target/effective_length/method"] == 1024.0
     content["effective_length"] = [row for row in rows if (row["subject"], row["rule"]) != ("extended", "nll(0.05)")]
     assert "target/effective_length/method" not in at_target(Results(**content))
+
+
+def test_a_note_stands_beside_the_step_and_is_said(tmp_path, capsys):
+    with Journal(tmp_path, "a") as journal:
+        journal.log_step(row(1) | {"note": "a spike"})
+        journal.log_step(row(2, math.nan) | {"note": "a spike"})
+        journal.log_step(row(3))
+
+    assert [found.get("note") for found in journal.rows()] == ["a spike", "loss was nan, a spike", None]
+    assert capsys.readouterr().out == "step 1: a spike\nstep 2: loss was nan, a spike\n"
+
+
+@pytest.mark.parametrize("line", ["\0\0\0\n", '{"step": 3, "lo\n', "[3]\n", '{"loss": 1.0}\n'])
+def test_lines_from_one_on_that_a_failing_disk_left_unreadable_don_t_count(line, tmp_path):
+    with Journal(tmp_path, "a") as journal:
+        for step in (1, 2):
+            journal.log_step(row(step))
+    metrics = tmp_path / "metrics.jsonl"
+    metrics.write_text(metrics.read_text() + line + json.dumps(row(4)) + "\n")
+
+    assert [found["step"] for found in journal.rows()] == [1, 2]
+    with Journal(tmp_path, "a") as journal:
+        journal.truncate(2)
+    assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == [1, 2]
+
+
+def test_what_is_settled_was_flushed_to_the_disk(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(os, "fsync", lambda number: flushed.append(Path(f"/proc/self/fd/{number}").readlink()))
+    with Journal(tmp_path, "a") as journal:
+        journal.log_step(row(1))
+        assert not flushed
+        journal.settle()
+
+    assert flushed == [tmp_path / "metrics.jsonl"]
+
+
+LIMITED = """
+import json, resource, sys
+from pathlib import Path
+from ctxext.reporting.journal import Journal
+try:
+    with Journal(Path(sys.argv[1]), "a") as journal:
+        journal.log_step(json.loads(sys.argv[2]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300, resource.RLIM_INFINITY))
+        for step in range(2, 400):
+            journal.log_step({**json.loads(sys.argv[2]), "step": step})
+except OSError as error:
+    print(error.errno, error.filename)
+"""
+
+
+def test_on_a_full_disk_the_error_names_the_file_and_no_thread_complains(tmp_path):
+    words = [sys.executable, "-c", LIMITED, str(tmp_path), json.dumps(row(1))]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60)
+
+    assert ended.stdout == f"{errno.EFBIG} {tmp_path / 'metrics.jsonl'}\n"
+    assert ended.stderr == ""

@@ -1,7 +1,7 @@
 import sys
 
 from ctxext.reporting import progress
-from ctxext.reporting.progress import MeasureLine, StepLine, clock, waiting, watched
+from ctxext.reporting.progress import MeasureLine, StepLine, clock, left_out, waiting, watched
 
 
 class Clock:
@@ -112,3 +112,12 @@ def test_waiting_for_data_is_told_above_a_hundredth_of_the_time():
 
     assert waiting(rows(0.06)) == "1.5% of the steps' time was spent waiting for data"
     assert waiting(rows(0.04)) == waiting([row(1)]) == waiting([]) == ""
+
+
+def test_steps_that_changed_nothing_are_counted_and_the_first_are_named():
+    rows = [row(step) | ({"skipped": "the loss is nan"} if step % 2 else {}) for step in range(1, 15)]
+
+    said = "steps changed nothing, their loss or gradient was not finite: "
+    assert left_out(rows) == f"7 {said}1, 3, 5, 7, 9, ..."
+    assert left_out(rows[:4]) == f"2 {said}1, 3"
+    assert left_out([row(1)]) == left_out([]) == ""

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from ctxext.refusal import Refusal
-from ctxext.training.lock import lock
+from ctxext.training.lock import lock, refuse_held
 
 HOLD_AND_DIE = """
 import os, signal, sys
 from pathlib import Path
-from ctxext.training.lock import lock
+from ctxext.training.lock import lock, refuse_held
 with lock(Path(sys.argv[1]), print):
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -52,3 +52,15 @@ def test_a_refused_run_does_not_free_the_lock_of_the_first(tmp_path: Path) -> No
         for _ in range(2):
             with pytest.raises(Refusal), lock(tmp_path, silent):
                 pass
+
+
+def test_a_held_folder_can_be_asked_for_without_taking_it(tmp_path: Path) -> None:
+    refuse_held(tmp_path / "nowhere")
+    assert not list(tmp_path.iterdir()), "nothing is made"
+    with lock(tmp_path, silent):
+        for _ in range(2):
+            with pytest.raises(Refusal, match=f"another run holds this folder, process {os.getpid()} on "):
+                refuse_held(tmp_path)
+    refuse_held(tmp_path)
+    with lock(tmp_path, silent):
+        pass

@@ -323,3 +323,61 @@ def test_it_goes_on_from_the_step_before_a_broken_one_and_says_so(course: Course
     assert said[-1] == "going on from step-00000006"
     fit(model, course, Watcher(lambda row: None, lambda step: {}, Stop()), progress, optimiser)
     assert equal({**model.state_dict()}, {key: straight.tensors[key] for key in model.state_dict()})
+
+
+@pytest.mark.parametrize("poison", [poison_loss, poison_gradient])
+def test_steps_without_numbers_are_skipped_where_that_is_asked_for_until_they_are_too_many(
+    poison: Callable[[Decoder], None], course: Course
+) -> None:
+    model, rows = network(), []
+    poison(model)
+    before = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    course = elsewhere(course, "skipping", nonfinite="skip", nonfinite_limit=4, save_every=5)
+    watcher = Watcher(rows.append, lambda step: {}, Stop())
+    with pytest.raises(FloatingPointError, match="step 4: no update in 4 steps in a row"):
+        fit(model, course, watcher, *resume(model, course, lambda sentence: None))
+
+    assert [row["step"] for row in rows] == [1, 2, 3, 4]
+    assert all("skipped" in row for row in rows)
+    assert all(torch.equal(before[key].nan_to_num(), t.nan_to_num()) for key, t in model.state_dict().items())
+
+
+def test_how_many_were_skipped_in_a_row_is_saved_and_a_good_step_ends_the_count(course: Course) -> None:
+    model, course = network(), elsewhere(course, "skips", nonfinite="skip", steps=3, save_every=1)
+    seen: list[int] = []
+    progress, optimiser = resume(model, course, lambda sentence: None)
+    weight = dict(model.named_parameters())["layers.0.mlp.up_proj.weight"]
+    factors = iter([float("inf"), float("inf"), 1.0])
+    weight.register_hook(lambda gradient: gradient * next(factors))  # type: ignore[no-untyped-call]
+    fit(model, course, Watcher(lambda row: seen.append(progress.skips), lambda step: {}, Stop()), progress, optimiser)
+
+    assert seen == [1, 2, 0]
+    states = [checkpoint.read_state(path)["skips"] for _, path in sorted(checkpoint.steps(course.checkpoints).items())]
+    assert states == [1, 2, 0]
+
+
+def test_rows_are_settled_before_each_save(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    save = checkpoint.save
+    monkeypatch.setattr(checkpoint, "save", lambda *args: (order.append(f"save {args[1]}"), save(*args))[1])
+    model = network()
+    watcher = Watcher(lambda row: None, lambda step: {}, Stop(), lambda: order.append("settle"))
+    fit(model, course, watcher, *resume(model, course, lambda sentence: None))
+
+    assert order == ["settle", "save 3", "settle", "save 6", "settle", "save 8"]
+
+
+def test_what_is_allowed_to_differ_goes_on_and_other_surroundings_are_said(
+    course: Course, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(course, stop_at=4)
+    settings = dataclasses.replace(SETTINGS, resume_allow=["data"])
+    other = dataclasses.replace(course, identity={"seed": 1, "data": "e"}, settings=settings)
+    said: list[str] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 99)
+    progress, _ = resume(network(), other, said.append)
+
+    assert progress.step == 4
+    assert [line.split() for line in said[:2]] == [["key", "old", "new"], ["data", "d", "e", "allowed"]]
+    assert "threads was 1 and is 99: what follows may differ in its last bits" in said[2]
+    assert said[3] == "going on from step-00000004"

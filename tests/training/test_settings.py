@@ -16,13 +16,15 @@ GOOD = Trainer(8, 96, 1, 0.01, 0.1, 2, 0.1, 0.9, 0.95, 1.0, 3, 2, "auto", "fp32"
     [
         *(
             (key, 0, f"trainer.{key} must be above 0, got 0")
-            for key in ("batch_tokens", "accumulate", "save_every", "keep")
+            for key in ("batch_tokens", "accumulate", "save_every", "nonfinite_limit")
         ),
         ("learning_rate", -0.1, "trainer.learning_rate must be above 0, got -0.1"),
         ("max_grad_norm", 0.0, "trainer.max_grad_norm must be above 0, got 0.0"),
         *((key, -1, f"trainer.{key} must be at least 0, got -1") for key in ("steps", "warmup_steps", "weight_decay")),
         *((key, 1.0, f"trainer.{key} must be from 0 to below 1, got 1.0") for key in ("beta1", "beta2")),
         ("final_learning_rate_share", 1.5, "trainer.final_learning_rate_share must be from 0 to 1, got 1.5"),
+        ("keep", 1, "trainer.keep must be at least 2, got 1: one may turn out broken"),
+        ("nonfinite", "skipp", "trainer.nonfinite must be one of stop, skip, got 'skipp'"),
         ("resume", "always", "trainer.resume must be one of auto, never, got 'always'"),
         ("precision", "fp16", "trainer.precision must be one of auto, fp32, bf16, got 'fp16'"),
         ("positions", "po_se", "trainer.positions must be one of as_laid, pose, randomized, got 'po_se'"),

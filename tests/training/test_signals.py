@@ -62,3 +62,25 @@ def test_outside_the_main_thread_nothing_is_set() -> None:
     thread.start()
     thread.join()
     assert not stops[0].asked
+
+
+def test_a_block_within_another_has_its_stop_which_may_have_been_asked_before() -> None:
+    outer_told: list[str] = []
+    inner_told: list[str] = []
+    with listening(outer_told.append) as outer:
+        with listening(inner_told.append) as inner:
+            assert inner is outer
+            os.kill(os.getpid(), signal.SIGTERM)
+        with listening(inner_told.append) as second:
+            assert second.asked
+        assert signal.getsignal(signal.SIGTERM) == outer.handle
+    assert (len(outer_told), len(inner_told)) == (0, 1)
+
+
+def test_a_signal_in_the_midst_of_a_written_line_is_heeded_all_the_same() -> None:
+    def refuse(sentence: str) -> None:
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stdout>'>")
+
+    with listening(refuse) as stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert stop.asked

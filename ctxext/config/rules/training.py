@@ -51,7 +51,7 @@ def adapting() -> list[str]:
 
 def plain() -> Trainer:
     """Return settings whose adapter is as by default."""
-    return Trainer(1, 1, 1, 1.0, 1.0, 0, 0.0, 0.0, 0.0, 1.0, 1, 1, "auto", "auto", False)
+    return Trainer(1, 1, 1, 1.0, 1.0, 0, 0.0, 0.0, 0.0, 1.0, 1, 2, "auto", "auto", False)
 
 
 RULES = (without_blocks, adapts_nothing, targets)

@@ -1,0 +1,25 @@
+"""What is said when a disk is full."""
+
+import errno
+import os
+import re
+import shutil
+from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+"""A disk without room, a limit on the size of a file, and a quota."""
+
+
+def full_disk(error: BaseException, folder: Path) -> str:
+    """Return that a disk is full, where, and what helps, if `error` of a run in `folder` says so; nothing otherwise."""
+    told = re.search(r"\(os error (\d+)\)", str(error))  # as safetensors and tokenizers say it
+    number = error.errno if isinstance(error, OSError) else int(told[1]) if told else None
+    if number not in FULL:
+        return ""
+    path = Path(getattr(error, "filename", None) or folder)
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    return (
+        f"{path}: could not be written ({os.strerror(number)}), {free} bytes are free there; make room, or choose "
+        "another disk by hydra.run.dir=FOLDER and cache=FOLDER"
+    )

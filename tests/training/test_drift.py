@@ -1,0 +1,56 @@
+"""What a run may go on from."""
+
+import pytest
+import torch
+
+from ctxext.refusal import Refusal
+from ctxext.training.drift import check_identity, moved, surroundings
+
+SAVED = {"seed": 1, "data": "d", "position": "Rope()"}
+
+
+def test_what_differs_is_refused_by_key_old_and_new_with_the_words_that_allow_it() -> None:
+    said: list[str] = []
+    with pytest.raises(Refusal) as raised:
+        check_identity(SAVED, {"seed": 2, "data": "d", "mask": "M()"}, "step", say=said.append)
+
+    sentence = str(raised.value)
+    assert "step: can't go on from it, since mask was None and is 'M()', position was 'Rope()' and is None" in sentence
+    assert "seed was 1 and is 2" in sentence
+    assert "trainer.resume_allow=[mask,position,seed]" in sentence
+    assert [line.split() for line in said] == [
+        ["key", "old", "new"],
+        ["mask", "-", "M()", "refused"],
+        ["position", "Rope()", "-", "refused"],
+        ["seed", "1", "2", "refused"],
+    ]
+    assert len({line.index("  refused") for line in said[1:]}) == 1
+
+
+def test_what_is_named_may_differ_and_is_shown() -> None:
+    said: list[str] = []
+    check_identity(SAVED, SAVED | {"seed": 2}, "step", ["seed", "data"], said.append)
+
+    assert said[1].split() == ["seed", "1", "2", "allowed"]
+    with pytest.raises(Refusal, match=r"since data was 'd' and is 'e'; .*resume_allow=\[data\]"):
+        check_identity(SAVED, SAVED | {"seed": 2, "data": "e"}, "step", ["seed"])
+
+
+def test_nothing_is_shown_where_nothing_differs() -> None:
+    check_identity(SAVED, dict(SAVED), "step", say=pytest.fail)
+
+
+def test_a_name_that_nothing_bears_is_refused_with_the_nearest() -> None:
+    with pytest.raises(Refusal, match="nothing is called 'positon'; did you mean 'position'"):
+        check_identity(SAVED, SAVED, "step", ["positon"])
+
+
+def test_other_surroundings_are_told_and_the_same_are_not() -> None:
+    here = surroundings(torch.device("cpu"))
+
+    assert here.keys() == {"torch", "threads", "device", "processor"}
+    assert moved(here, here) == ""
+    assert moved({}, here) == "", "an earlier checkpoint says nothing of them"
+    told = moved(here | {"torch": "2.0", "threads": 64}, here)
+    assert f"torch was 2.0 and is {torch.__version__}, threads was 64 and is " in told
+    assert "may differ in its last bits" in told
