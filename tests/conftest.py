@@ -36,6 +36,14 @@ from ctxext.seams import Attention, Heads, Mask, Position
 
 torch.set_num_threads(1)
 
+
+@pytest.fixture(autouse=True)
+def small_numbers() -> Iterator[None]:
+    """Keep numbers too small for full precision, which the program takes for 0, after a test that runs it."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 SEAMS = ("position", "mask", "attention")
 DEFAULTS = ("rope", "document", "softmax")
 MIXED = 40

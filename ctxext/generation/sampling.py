@@ -36,7 +36,8 @@ class Sampling:
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return with which probability each token is drawn for `logits` [V], double [V] on the CPU."""
         exact = logits.detach().double().cpu()
-        scaled = (exact - exact.max()) / self.temperature  # the largest is 0, however small the temperature
+        # The largest is 0, however small the temperature; one too small for full precision would be taken for 0.
+        scaled = (exact - exact.max()) / max(self.temperature, torch.finfo(exact.dtype).tiny)
         if 0 < self.top_k < scaled.shape[0]:
             scaled = scaled.masked_fill(scaled < scaled.topk(self.top_k).values[-1], float("-inf"))
         share = scaled.softmax(dim=0)

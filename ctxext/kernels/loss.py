@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ctxext.kernels.norm import at_least_float32
-from ctxext.kernels.product import add_product, linear, written
+from ctxext.kernels.product import add_product, written
 
 CHUNK = 256
 """Rows whose logits are held at once, at most."""
@@ -128,7 +128,9 @@ class Gradients:
         if gradient.dtype != chunk.logits.dtype:
             gradient.copy_(chunk.logits)
         if self.hidden is not None:
-            self.hidden.index_copy_(0, chunk.places, linear(gradient, table.T))
+            at_states = torch.zeros_like(chunk.states)
+            add_product(at_states, gradient, table.T)
+            self.hidden.index_copy_(0, chunk.places, at_states)
         if self.product is not None and self.weight is not None:
             self.weight += torch.mm(gradient.T, chunk.states, out=self.product)
         elif self.weight is not None:

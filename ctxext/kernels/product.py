@@ -7,6 +7,7 @@ asks for the instructions alone, and is twice as fast on others (docs/decisions/
 function in code that it compiles, and keeps it private: where it is missing or has changed, torch's choice stands.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from ctxext.kernels.operators import operator
 CPUINFO = Path("/proc/cpuinfo")
 FEWEST = 16
 """Rows from which it pays."""
+AT_ONCE = 4096
+"""Rows, inputs or outputs of a product that are given to it at once, where there may be as many as a vocabulary."""
 ARGUMENTS = "X, W, B, attr, scalars, algorithm"
 
 
@@ -45,15 +48,26 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def written(x: Tensor, weight: Tensor, out: Tensor) -> Tensor:
     """Return `out` [N, O], which becomes the product of `x` [N, I] with `weight` [O, I]; it takes no gradient."""
-    return out.copy_(multiplied(x, weight)) if suits(x, weight) else torch.mm(x, weight.T, out=out)
+    if not suits(x, weight):
+        return torch.mm(x, weight.T, out=out)
+    for part in parts(weight.shape[0]):
+        out[:, part] = multiplied(x, weight[part])
+    return out
 
 
 def add_product(total: Tensor, x: Tensor, weight: Tensor) -> None:
     """Add to `total` [N, O] the product of `x` [N, I] with `weight` [O, I]; it takes no gradient."""
-    if suits(x, weight):
-        total += multiplied(x, weight)
-    else:
+    if not suits(x, weight):
         total.addmm_(x, weight.T)
+        return
+    for rows in parts(x.shape[0]):
+        for inner in parts(x.shape[1]):
+            total[rows] += multiplied(x[rows, inner], weight[:, inner])
+
+
+def parts(size: int) -> Iterator[slice]:
+    """Yield the numbers up to `size`, at most `AT_ONCE` at a time: oneDNN lays out anew what it multiplies."""
+    return (slice(start, start + AT_ONCE) for start in range(0, size, AT_ONCE))
 
 
 def suits(x: Tensor, weight: Tensor) -> bool:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import torch
 
+from ctxext.kernels.product import written
+
 Work = Callable[[], object]
 Name = TypeVar("Name", str, int)
 SQUARE = 2048
@@ -47,10 +49,13 @@ def in_turn(
     return found
 
 
-def square_product() -> Work:
-    """Return the square product in float32, into a warm buffer; it takes 2 x SQUARE^3 operations."""
+def square_product(*, by_torch: bool = False) -> Work:
+    """Return the square product in float32, into a warm buffer; it takes 2 x SQUARE^3 operations.
+
+    It is made by what the program multiplies with, or `by_torch`'s own choice: where they differ, that is the slower.
+    """
     first, second, result = (torch.randn(SQUARE, SQUARE) for _ in range(3))
-    return lambda: torch.mm(first, second, out=result)
+    return lambda: torch.mm(first, second, out=result) if by_torch else written(first, second, result)
 
 
 def ceiling(times: list[float]) -> list[float]:

@@ -13,6 +13,8 @@ from benchmarks import twins
 from benchmarks.clock import alone, in_turn
 from benchmarks.findings import Part, Table, middle, ratios
 from benchmarks.scale import Scale
+from benchmarks.shares import shares
+from benchmarks.shares import told as in_words
 from torch import Tensor
 
 from ctxext.generation.decoding import Continuation
@@ -44,6 +46,8 @@ def measured(scale: Scale) -> Part:
     ]
     title = f"Greedy decoding, {small.name}, {scale.new_tokens} tokens after {scale.prompt}, reading these included"
     found.tables.append(Table(title, ["", "new tokens a CPU second", "CPU ms"], lines))
+    for name in sides:
+        found.remarks.append(f"{name}: {in_words(shares(sides[name]))}")
     found.remarks.append(f"{len(set(texts[OURS]))} different tokens among the {scale.new_tokens}, equal on all sides")
     return found
 

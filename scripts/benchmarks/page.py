@@ -18,8 +18,8 @@ CUDA, bfloat16 and float16, more than one thread, several processes, and transfo
 where it is named. Weights are random, so nothing here says how well a model learns or answers."""
 FORMULA = """\
 Model FLOP utilisation is (6 x matrix weights x tokens + 12 x layers x heads x head width x (length / 2) x tokens) / CPU
-time, over the speed of the square product measured between the steps: the unembedding counts, the look-up of
-embeddings and what is recomputed don't, and attention counts the causal half."""
+time, over the speed of the square product measured between the steps, by the library that ctxext multiplies with: the
+unembedding counts, the look-up of embeddings and what is recomputed don't, and attention counts the causal half."""
 
 
 def page_of(parts: dict[str, Part], scale: str, minutes: float) -> str:

@@ -17,6 +17,8 @@ from benchmarks.apart import apart, processor
 from benchmarks.clock import alone, ceiling, in_turn, square_product
 from benchmarks.findings import Part, Table, agree, middle, ratios
 from benchmarks.scale import SCALES, Scale, Shape, name_of
+from benchmarks.shares import shares
+from benchmarks.shares import told as in_words
 from omegaconf import OmegaConf
 from torch.nn.utils import clip_grad_norm_
 
@@ -73,6 +75,8 @@ def run(shape: Shape, found: Part) -> None:
     times = in_turn(sides | {PRODUCT: square_product()}, shape.repetitions)
     same_course(shape, losses, 1e-3)
     told(shape, times, found, matrix_weights(compiled), first)
+    for name in (EAGER, THEIRS):
+        found.remarks.append(f"{shape.name}: a step of {name}: {in_words(shares(steps[name]))}")
 
 
 def told(

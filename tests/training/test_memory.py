@@ -120,7 +120,7 @@ def test_the_loss_takes_a_chunk_of_logits_and_a_frozen_unembedding_no_gradient()
     trained = memory.loss_bytes(weight, 3000, torch.float32)
     frozen = memory.loss_bytes(weight.requires_grad_(False), 3000, torch.float32)
 
-    assert frozen == 1024 * 500 * 4 + 2 * 3000 * 16 * 4
+    assert frozen == 256 * 500 * 4 + 2 * 3000 * 16 * 4
     assert trained - frozen == 2 * 500 * 16 * 4
 
 

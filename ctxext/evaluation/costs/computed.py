@@ -5,11 +5,14 @@ Shapes: B rows, H heads, Q queries, K keys, D head width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+
+from ctxext.kernels.product import ONEDNN
 
 Shape = tuple[int, ...]
 
@@ -26,10 +29,17 @@ def recurrent_flops(inputs: Shape, of_input: Shape, of_state: Shape, *others: An
     return 2 * rows * columns * (of_input[0] * of_input[1] + of_state[0] * of_state[1])
 
 
+def product_flops(x: Shape, weight: Shape, *others: Any, **named: Any) -> int:
+    """Return the operations of multiplying `x` [..., I] by `weight` [O, I]."""
+    return 2 * math.prod(x) * weight[0]
+
+
 ON_CPU: dict[Any, Any] = {
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention_flops,
     torch.ops.aten.mkldnn_rnn_layer: recurrent_flops,
 }
+if ONEDNN is not None:
+    ON_CPU[torch.ops.mkldnn._linear_pointwise] = product_flops
 """What torch doesn't count on a CPU."""
 
 
