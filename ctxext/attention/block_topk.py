@@ -5,6 +5,7 @@ Shapes: B batch, H heads, G key-value heads, Q queries, K keys, N blocks, D head
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -12,9 +13,13 @@ from torch.nn.functional import scaled_dot_product_attention as attend
 
 from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather, is_biased, sees_all
+from ctxext.kernels.tiles import BLOCK
 from ctxext.places import Places, distances
 from ctxext.refusal import check_types, require
 from ctxext.seams import Attention, Heads, Mask, Position, Reach, State, View, Work
+
+AT_ONCE = 16
+"""Blocks whose means are taken at once."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class BlockTopk(Attention):
     def gather(self, heads: Heads, queries: Places, keys: Places, position: Position, mask: Mask) -> Tensor:
         views = mask.views()
         if heads.k.shape[2] > self.block * self.top_k:  # else every block is chosen
-            chosen = self.choose(position.rotate(heads.q, queries), position.rotate_keys(heads.k, keys), keys)
+            best = self.choose(position.rotate(heads.q, queries), position.rotate_keys(heads.k, keys), keys)
             blocks = blocks_of(keys, self.block)
-            views = tuple(self.within(view, chosen, lambda keys: blocks[:, keys.columns], queries) for view in views)
+            views = tuple(self.within(view, best, lambda keys: blocks[:, keys.columns], queries) for view in views)
         return gather(heads.q, heads.k, heads.v, queries, keys, views, position, None)
 
     def carried(self, mask: Mask) -> tuple[View, ...]:
@@ -55,10 +60,7 @@ class BlockTopk(Attention):
             best = self.best(position.rotate(heads.q, queries), padded(means), own, torch.zeros_like(own))
             if heads.q.shape[2] == 1 and sees_all(views, queries) and not is_biased(position):
                 return self.of_blocks(position.rotate(heads.q, queries), heads, best[:, :, 0], keys.size), (means,)
-            chosen = as_flags(best, means.shape[2] + 1)
-            views = tuple(
-                self.within(view, chosen, lambda keys: keys.ordinals // self.block, queries) for view in views
-            )
+            views = tuple(self.within(view, best, lambda keys: keys.ordinals // self.block, queries) for view in views)
         return gather(heads.q, heads.k, heads.v, queries, keys, views, position, None), (means,)
 
     @torch.no_grad()
@@ -85,15 +87,14 @@ class BlockTopk(Attention):
 
     @torch.no_grad()
     def choose(self, q: Tensor, k: Tensor, keys: Places) -> Tensor:
-        """Return which blocks each query looks into, bool [B, H, Q, N], by turned `q` [B, H, Q, D], `k` [B, G, K, D].
+        """Return the blocks [B, H, Q, top_k] that each query looks into, by turned `q` [B, H, Q, D], `k` [B, G, K, D].
 
         Sums are double: in single precision near ties would fall otherwise where the same tokens are read in parts.
         """
         blocks, num_queries = blocks_of(keys, self.block), q.shape[2]
         means = block_means(k.double(), blocks, self.count(keys))
         own = blocks[:, -num_queries:]
-        best = self.best(q, means, own, own - keys.ordinals[:, -num_queries:] // self.block)
-        return as_flags(best, means.shape[2])
+        return self.best(q, means, own, own - keys.ordinals[:, -num_queries:] // self.block)
 
     @torch.no_grad()
     def best(self, q: Tensor, means: Tensor, own: Tensor, first: Tensor) -> Tensor:
@@ -102,6 +103,13 @@ class BlockTopk(Attention):
         They are each query's `own` [B, Q] and some from the `first` [B, Q] of its document to that; where fewer are
         past, others fill the places, and the mask hides these.
         """
+        # Some queries at a time, since each has a score for each block.
+        parts = (torch.split(part, BLOCK, dim=dim) for part, dim in ((q, 2), (own, 1), (first, 1)))
+        found = [self.ranked(here, own, first, means) for here, own, first in zip(*parts, strict=True)]
+        return torch.cat(found, dim=2)
+
+    def ranked(self, q: Tensor, own: Tensor, first: Tensor, means: Tensor) -> Tensor:
+        """Return what `best` does, of all queries at once."""
         grouped = q.double().reshape(q.shape[0], means.shape[1], -1, *q.shape[2:])
         scores = torch.einsum("bghqd,bgnd->bghqn", grouped, means).flatten(1, 2)
         number = torch.arange(scores.shape[-1], device=scores.device)
@@ -117,14 +125,14 @@ class BlockTopk(Attention):
         # Of packed documents only the device knows it.
         return int(blocks_of(keys, self.block)[:, -1].max()) + 1
 
-    def within(self, view: View, chosen: Tensor, blocks: Callable[[Places], Tensor], all_queries: Places) -> View:
-        """Return the pairs of `view` whose key is in a block that `chosen` [B, H, Q, N] tells, by their `blocks`."""
+    def within(self, view: View, best: Tensor, blocks: Callable[[Places], Tensor], all_queries: Places) -> View:
+        """Return the pairs of `view` whose key is in one of the `best` [B, H, Q, top_k] blocks, by their `blocks`."""
         start = all_queries.columns[0]
 
         def visible(queries: Places, keys: Places) -> Tensor:
-            here = chosen[:, :, queries.columns - start]
-            there = blocks(keys)[:, None, None].expand(-1, *here.shape[1:3], -1)
-            return view.visible(queries, keys) & here.gather(-1, there)
+            here, there = best[:, :, queries.columns - start], blocks(keys)[:, None, None]
+            is_one = (here[..., rank, None] == there for rank in range(here.shape[-1]))
+            return view.visible(queries, keys) & reduce(torch.logical_or, is_one)
 
         return replace(view, visible=visible, reach=view.reach.part())
 
@@ -161,11 +169,6 @@ def blocks_of(keys: Places, size: int) -> Tensor:
     return (keys.ordinals % size == 0).cumsum(dim=-1) - 1
 
 
-def as_flags(best: Tensor, count: int) -> Tensor:
-    """Return bool [B, H, Q, N]: the block is one of the `best` [B, H, Q, *] of `count` blocks."""
-    return torch.zeros(*best.shape[:-1], count, dtype=torch.bool, device=best.device).scatter(-1, best, True)
-
-
 def padded(means: Tensor) -> Tensor:
     """Return `means` [B, G, N, D] with a place for a block that isn't whole."""
     return torch.cat((means, torch.zeros_like(means[:, :, :1])), dim=2)
@@ -181,7 +184,9 @@ def of_head(heads: Tensor, index: Tensor) -> Tensor:
 
 def block_means(k: Tensor, blocks: Tensor, count: int) -> Tensor:
     """Return the means [B, G, N, D] of the keys `k` [B, G, K, D] over `count` `blocks` [B, K]; 0 where one is empty."""
-    number = torch.arange(count, device=k.device)
-    belongs = (number[:, None] == blocks[:, None, :]).to(k.dtype)
-    # A product, since adding by index isn't deterministic on every device.
-    return belongs[:, None] @ k / belongs.sum(dim=-1).clamp(min=1)[:, None, :, None]
+    found = []
+    for number in torch.split(torch.arange(count, device=k.device), AT_ONCE):
+        belongs = (number[:, None] == blocks[:, None, :]).to(k.dtype)
+        # A product, since adding by index isn't deterministic on every device.
+        found.append(belongs[:, None] @ k / belongs.sum(dim=-1).clamp(min=1)[:, None, :, None])
+    return torch.cat(found, dim=2)

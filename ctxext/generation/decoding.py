@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ctxext.generation.sampling import Sampling
+from ctxext.model.pieces import keeps_prefix
 
 CHUNK = 1024
 """Prompt tokens read at once: more would take memory with the prompt's length where a cache doesn't."""
@@ -66,9 +67,3 @@ def limit_of(model: Any) -> int | None:
     position = getattr(model, "position", None)  # an LSTM has none
     limit: int | None = None if position is None else position.limit()
     return limit
-
-
-def keeps_prefix(model: Any) -> bool:
-    """Return whether `model` reads a text as it is read when more follows."""
-    seams = (getattr(model, seam, None) for seam in ("position", "mask", "attention"))
-    return all(member.keeps_prefix() for member in seams if member is not None)

@@ -40,7 +40,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `x` [..., I] times the transposed `weight` [O, I], plus `bias` [O] if it is given."""
     if not suits(x, weight):
         return by_choice(x, weight, bias)
-    if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad):
+    if torch.is_grad_enabled() and any(part.requires_grad for part in (x, weight, bias) if part is not None):
         product: Tensor = Product.apply(x, weight, bias)  # type: ignore[no-untyped-call]
         return product
     return multiplied(x, weight, bias)
@@ -74,12 +74,13 @@ def suits(x: Tensor, weight: Tensor) -> bool:
     """Return whether oneDNN is to multiply `x` [..., I] by `weight`: enough rows in single precision on a CPU."""
     if ONEDNN is None or x.dtype != torch.float32 or weight.dtype != torch.float32 or not x.is_cpu:
         return False
-    return x.numel() >= FEWEST * x.shape[-1] and not torch.is_autocast_enabled("cpu")
+    return x.numel() >= FEWEST * x.shape[-1] > 0 and not torch.is_autocast_enabled("cpu")
 
 
 def multiplied(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return what `linear` returns, by oneDNN and without a gradient."""
     assert ONEDNN is not None
+    bias = None if bias is None else bias.contiguous()  # its strides would not be looked at
     if torch.compiler.is_compiling():  # torch's compiler writes its own call of this function, for constant weights
         compiled: Tensor = opaque(x, weight, bias)
         return compiled

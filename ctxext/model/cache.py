@@ -136,6 +136,11 @@ class KeptPlaces:
         )
         self.places = one_text(columns, positions, new.size)
 
+    def reserve(self, size: int) -> None:
+        """Make room for `size` tokens in all as soon as room is made."""
+        for strip in self.strips:
+            strip.reserved = size
+
     def repeat(self, count: int) -> KeptPlaces:
         """Return the places of rows that stand `count` times each."""
         return self.with_strips(self.strips[0].repeat(1), self.strips[1].repeat(count))
@@ -184,6 +189,8 @@ class DecoderCache:
         self.reserved = size
         for layer in self.layers:
             layer.reserve(size)
+        for kept in self.kept.values():  # places are dropped when their keys are
+            kept.reserve(size)
 
     def repeat(self, count: int) -> DecoderCache:
         """Return a cache in which each row stands `count` times."""
@@ -218,32 +225,3 @@ def one_text(columns: Tensor, positions: Tensor, size: int) -> Places:
     """Return the places of the tokens at `columns` [1, S] and `positions` [B, S] of one document of `size` tokens."""
     lengths = torch.full((1, 1), size, device=positions.device).expand(positions.shape)
     return Places(columns[0], positions, None, columns.expand(positions.shape), lengths, size, {})
-
-
-class LstmCache:
-    """Hidden and cell state of each layer [layers, B, W]."""
-
-    is_whole = False
-
-    def __init__(self) -> None:
-        self.state: tuple[Tensor, Tensor] | None = None
-
-    def repeat(self, count: int) -> LstmCache:
-        """Return a cache in which each row stands `count` times."""
-        repeated = LstmCache()
-        if self.state is not None:
-            hidden, cell = self.state
-            repeated.state = hidden.repeat_interleave(count, dim=1), cell.repeat_interleave(count, dim=1)
-        return repeated
-
-    def reserve(self, size: int) -> None:
-        """Do nothing: a state grows with no token."""
-
-    def fork(self) -> LstmCache:
-        """Return a cache that goes on from here."""
-        return copy(self)
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes it takes."""
-        return 0 if self.state is None else sum(part.nbytes for part in self.state)

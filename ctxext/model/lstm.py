@@ -5,12 +5,42 @@ Shapes: B batch, S tokens, W hidden size, V vocabulary.
 
 from __future__ import annotations
 
+from copy import copy
+
 from torch import Tensor, nn
 
 from ctxext.kernels.loss import Unembedding
-from ctxext.model.cache import LstmCache
 from ctxext.model.geometry import LstmGeometry
 from ctxext.seams import Attention, Mask, Position
+
+
+class LstmCache:
+    """Hidden and cell state of each layer [layers, B, W]."""
+
+    is_whole = False
+
+    def __init__(self) -> None:
+        self.state: tuple[Tensor, Tensor] | None = None
+
+    def repeat(self, count: int) -> LstmCache:
+        """Return a cache in which each row stands `count` times."""
+        repeated = LstmCache()
+        if self.state is not None:
+            hidden, cell = self.state
+            repeated.state = hidden.repeat_interleave(count, dim=1), cell.repeat_interleave(count, dim=1)
+        return repeated
+
+    def reserve(self, size: int) -> None:
+        """Do nothing: a state grows with no token."""
+
+    def fork(self) -> LstmCache:
+        """Return a cache that goes on from here."""
+        return copy(self)
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes it takes."""
+        return 0 if self.state is None else sum(part.nbytes for part in self.state)
 
 
 class Lstm(nn.Module):

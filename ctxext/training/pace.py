@@ -28,7 +28,7 @@ def step_seconds(network: Any, batch: Batch, settings: Trainer) -> float:
     """
     some = batch.each(lambda tensor: tensor[:1, :TRIED])
     was_training, count = network.training, some.tokens.shape[1]
-    network.eval()
+    network.train()  # a mechanism may have a form for it
     try:
         for _ in range(2):
             seconds = read(network, some, settings)

@@ -26,7 +26,7 @@ from ctxext.position.nope import Nope
 from ctxext.position.rope import Rope
 from ctxext.seams import Attention, Heads, Mask, Position
 
-WIDTH, CHECKED = 64, 1024
+WIDTH, CHECKED = 64, 2048
 GROUP = 8
 ONCE = 8192
 """Shorter texts are read several times in a repetition, so that as many tokens are read."""

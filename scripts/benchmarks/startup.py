@@ -42,7 +42,7 @@ def measured(scale: Scale) -> Part:
     ]
     found.tables.append(Table("From the command on", ["", "CPU s"], rows))
     found.remarks.append(
-        "the run has data and the untouched base's scores in its cache, and takes its first step whole"
+        "the run has its data and every score that is measured before training in its cache; its first step is whole"
     )
     return found
 

@@ -16,7 +16,7 @@ from ctxext.evaluation.ledger import Ledger
 from ctxext.evaluation.measure import Measurement, measure
 from ctxext.evaluation.reader import TruncatedReader, WholeReader
 from ctxext.evaluation.settings import Evaluation
-from ctxext.model.cache import LstmCache
+from ctxext.model.lstm import LstmCache
 from ctxext.position.learned import Learned
 
 Oracle = Callable[[nn.Module, Tensor, int, int], tuple[Tensor, Tensor]]

@@ -133,6 +133,28 @@ def test_room_is_made_at_once_for_what_is_to_come():
     assert cache.repeat(2).layers[1].strips[0].reserved == 40
 
 
+RESERVED = {
+    "window": (SlidingWindow(100), Softmax()),
+    "sinks": (Sinks(100, 4), Softmax()),
+    "chunks": (Chunked(100), Softmax()),
+    "log n": (SlidingWindow(150), LogN(64)),
+    "alibi": (SlidingWindow(130), Softmax()),
+}
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", RESERVED)
+def test_with_room_made_beforehand_keys_and_places_are_dropped_together(name):
+    mask, attention = RESERVED[name]
+    network, ids = decoder(Alibi() if name == "alibi" else ROPE, mask, attention), tokens(900)
+    edges = [0, 200, 310, 311, 312, 470, *range(471, 500), 650, 651, 800, *range(801, 901)]
+    expected = network.hidden(ids, torch.arange(900)[None])
+    for size in (500, 900):
+        cache = network.new_cache()
+        cache.reserve(size)
+        torch.testing.assert_close(read(network, ids, cache, edges), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_angles_that_change_with_the_length_leave_nothing_to_carry():
     assert plan_of(ROPE, IntraDocument(), Linear()) == Plan(NOTHING, is_carried=True)
     assert plan_of(RopeDynamicNtk(10000.0, 4.0, 16), IntraDocument(), Linear()) == Plan(WHOLE)
