@@ -94,6 +94,8 @@ class Sizes:
 
 
 Family = TypeVar("Family")
+Divides = Literal["columns", "rows", "nothing"]
+"""Columns of a row and rows, rows alone, or neither."""
 
 
 class Member(Generic[Family]):
@@ -125,6 +127,10 @@ class Member(Generic[Family]):
     def keeps_prefix(self) -> bool:
         """Return whether outputs stay as they are when tokens are appended."""
         return True
+
+    def divides(self) -> Divides:
+        """Return what of a batch may be read apart in training, so that the gradients add up to those of the whole."""
+        return "columns"
 
     def penalty(self) -> Tensor | None:
         """Return what is added to the loss in training, or None."""
