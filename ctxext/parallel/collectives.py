@@ -32,7 +32,7 @@ class Gathered(torch.autograd.Function):
         """Return the numbers of all processes [C, *]."""
         ctx.group = group
         every = own.new_empty(count, *own.shape)
-        torch.distributed.all_gather_into_tensor(every.view(-1), own.contiguous().view(-1), group=group)
+        torch.distributed.all_gather(list(every.unbind()), own.contiguous(), group=group)
         return every
 
     @staticmethod
@@ -40,7 +40,7 @@ class Gathered(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         """Return the gradient [*] of this process's numbers."""
         own = gradient.new_empty(gradient.shape[1:])
-        torch.distributed.reduce_scatter_tensor(own.view(-1), gradient.contiguous().view(-1), group=ctx.group)
+        torch.distributed.reduce_scatter(own, list(gradient.contiguous().unbind()), group=ctx.group)
         return own, None, None
 
 

@@ -6,13 +6,15 @@ A network is parted as a copy, whose layers are put together as each is needed; 
 from __future__ import annotations
 
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from ctxext.parallel.mesh import Mesh
 from ctxext.refusal import require
+
+Optimiser = TypeVar("Optimiser", bound=torch.optim.Optimizer)
 
 
 def whole(tensor: Tensor) -> Tensor:
@@ -67,8 +69,8 @@ def give_back(copy: Any, network: nn.Module) -> None:
 
 
 def parted_optimiser(
-    own: torch.optim.Optimizer, made: torch.optim.Optimizer, names: list[str], copy: nn.Module
-) -> torch.optim.Optimizer:
+    own: Optimiser, made: Optimiser, names: list[str], copy: nn.Module
+) -> Optimiser:
     """Return `made`, which trains the parts of `copy`, with this process's parts of the state of `own`.
 
     `names` are those of the parameters, in the order of both.

@@ -15,7 +15,7 @@ KEY = "surroundings"
 
 
 def surroundings(device: torch.device, mesh: Parallel | None = None) -> dict[str, Any]:
-    """Return what the last bits of a sum depend on beside the settings: also how processes share it, by their `mesh`."""
+    """Return what the last bits of a sum depend on beside the settings: also the processes that share it, a `mesh`."""
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {
         "torch": torch.__version__,
