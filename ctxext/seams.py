@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -94,12 +94,13 @@ class Sizes:
 
 
 Family = TypeVar("Family")
-Divides = Literal["columns", "rows", "nothing"]
-"""Columns of a row and rows, rows alone, or neither."""
 
 
 class Member(Generic[Family]):
     """What a position, a mask and an attention mechanism have in common."""
+
+    divides: ClassVar[Literal["columns", "rows", "nothing"]] = "columns"
+    """What of a batch may be read apart in training, columns of rows or rows alone, so that the gradients add up."""
 
     def base(self: Family) -> Family:
         """Return the member of the untouched model, which this one extends; itself if it is trained from scratch."""
@@ -127,10 +128,6 @@ class Member(Generic[Family]):
     def keeps_prefix(self) -> bool:
         """Return whether outputs stay as they are when tokens are appended."""
         return True
-
-    def divides(self) -> Divides:
-        """Return what of a batch may be read apart in training, so that the gradients add up to those of the whole."""
-        return "columns"
 
     def penalty(self) -> Tensor | None:
         """Return what is added to the loss in training, or None."""

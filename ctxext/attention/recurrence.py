@@ -12,7 +12,7 @@ from ctxext.attention.softmax import Softmax
 from ctxext.kernels.gather import gather, gather_from, turned
 from ctxext.places import Places
 from ctxext.refusal import check_types, require
-from ctxext.seams import Attention, Divides, Heads, Mask, Position, Reach, View
+from ctxext.seams import Attention, Heads, Mask, Position, Reach, View
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Recurrence(Attention):
     no gradient; the projections learn from both.
     """
 
+    divides = "rows"  # keys of the memory are made anew from states, which other processes don't send
     segment: int
     memory: int
 
@@ -61,9 +62,6 @@ class Recurrence(Attention):
         elif reach.tag == "causal":
             reach = replace(reach, tag="band", size=self.segment + limit)
         return replace(view, visible=visible, reach=reach)
-
-    def divides(self) -> Divides:
-        return "rows"  # keys of the memory are made anew from states, which other processes don't send
 
     def in_training(self) -> Attention:
         return Remembering(self)

@@ -10,15 +10,19 @@ from hydra.core.hydra_config import HydraConfig
 
 from ctxext.commands.jobs import as_typed
 from ctxext.config.folders import OWN
+from ctxext.parallel.mesh import ALONE, Mesh
 from ctxext.reporting.journal import Journal
 from ctxext.training.signals import Stop
 
 INTERRUPTED = 75
 
 
-def leave_if_asked(stop: Stop, journal: Journal, command: str = "train") -> None:
-    """End the program with 75 if `stop` was asked for, and say in `journal` how `command` goes on in its folder."""
-    if stop.asked:
+def leave_if_asked(stop: Stop, journal: Journal, command: str = "train", mesh: Mesh = ALONE) -> None:
+    """End the program with 75 if `stop` was asked for, and say in `journal` how `command` goes on in its folder.
+
+    If any process of `mesh` was asked to, all of them end, and all must be here.
+    """
+    if mesh.any(stop.asked):
         journal.say(f"interrupted; what goes on from here: {typed(command, f'hydra.run.dir={journal.folder}')}")
         raise SystemExit(INTERRUPTED)
 

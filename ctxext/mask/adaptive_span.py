@@ -16,7 +16,7 @@ from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
 from ctxext.places import Places, distances
 from ctxext.refusal import check_types, require
-from ctxext.seams import Divides, Mask, Reach, Sizes, View
+from ctxext.seams import Mask, Reach, Sizes, View
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class AdaptiveSpan(Mask):
     span in a layer adds `coefficient` to the loss, so that heads see no farther than it pays.
     """
 
+    divides = "nothing"  # which way a span that overshot may go is asked of the whole gradient (WithinUnit)
     max_span: int
     initial_span: int
     ramp: int
@@ -48,9 +49,6 @@ class AdaptiveSpan(Mask):
 
     def base(self) -> Mask:
         return IntraDocument()
-
-    def divides(self) -> Divides:
-        return "nothing"  # which way a span that overshot may go is asked of the whole gradient (WithinUnit)
 
     def off(self, length: int) -> Mask:
         return replace(self, max_span=length, initial_span=length)

@@ -2,6 +2,8 @@
 
 import os
 
+TOGETHER = ("train", "eval")
+"""The commands that several processes can carry out together."""
 TOLD = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 

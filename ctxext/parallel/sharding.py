@@ -59,6 +59,14 @@ def devices_of(mesh: Mesh, device: torch.device) -> Any:
     return DeviceMesh(device.type, ranks, mesh_dim_names=("replicate", "shard"))
 
 
+def rest(network: nn.Module) -> None:
+    """Let each process have its part of `network` alone, also after what was read without a gradient."""
+    for module in network.modules():
+        reshard: Any = getattr(module, "reshard", None)
+        if reshard is not None:
+            reshard()
+
+
 @torch.no_grad()
 def give_back(copy: Any, network: nn.Module) -> None:
     """Copy the weights of the parted `copy` into `network`; nothing where it is that itself."""
@@ -68,9 +76,7 @@ def give_back(copy: Any, network: nn.Module) -> None:
             own[name].copy_(whole(tensor))
 
 
-def parted_optimiser(
-    own: Optimiser, made: Optimiser, names: list[str], copy: nn.Module
-) -> Optimiser:
+def parted_optimiser(own: Optimiser, made: Optimiser, names: list[str], copy: nn.Module) -> Optimiser:
     """Return `made`, which trains the parts of `copy`, with this process's parts of the state of `own`.
 
     `names` are those of the parameters, in the order of both.

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.parallel.mesh import ALONE, Mesh
-from ctxext.parallel.sharding import whole
+from ctxext.parallel.sharding import rest, whole
 from ctxext.processes import is_alive
 from ctxext.refusal import Refusal, require
 from ctxext.training.manifest import fault, flush, write_manifest
@@ -51,6 +51,7 @@ def save(
     what was saved before stays as it was.
     """
     path = folder / f"step-{step:08d}"
+    rest(model)
     weights = {name: whole(tensor.detach()).cpu().contiguous() for name, tensor in content(model, state).items()}
     moments = optimizer_tensors(model, optimizer)
     require_finite({**weights, **moments}, path)

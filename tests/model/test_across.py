@@ -70,7 +70,7 @@ def shared(network: Decoder, count: int, *row: Tensor | None) -> Tensor:
 
 @pytest.mark.parametrize("packed", [False, True], ids=["one document", "packed"])
 def test_a_shared_row_has_the_states_and_gradients_of_a_whole_one(composition, packed):
-    if any(member.divides() != "columns" for member in composition[1:]):
+    if any(member.divides != "columns" for member in composition[1:]):
         pytest.skip("says that it does not")
     network, draw = decoder(*composition[1:]), torch.Generator().manual_seed(2)
     ids, aim = torch.randint(67, (2, LENGTH), generator=draw), torch.randn(2, LENGTH, 24, generator=draw)
@@ -89,7 +89,7 @@ def test_a_shared_row_has_the_states_and_gradients_of_a_whole_one(composition, p
 
 
 def test_two_members_say_that_their_rows_can_not_be_shared(members_of):
-    every = {name: member.divides() for seam in SEAMS for name, member in members_of(seam).items()}
+    every = {name: member.divides for seam in SEAMS for name, member in members_of(seam).items()}
 
     assert {name: how for name, how in every.items() if how != "columns"} == {
         "recurrence": "rows",
