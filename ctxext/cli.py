@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -40,7 +41,7 @@ def main() -> int:
     if follows():
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the process ends
     try:
-        return dispatch(*(sys.argv[1:] or ["--help"]))
+        return deaf(dispatch(*(sys.argv[1:] or ["--help"])))
     except Refusal as refusal:
         return complain(str(refusal), 2)
     except KeyboardInterrupt:
@@ -65,6 +66,13 @@ def dispatch(command: str, *words: str) -> int:
         return say(command_help(command))
     plain = {"compare": compare_runs, "ls": list_options}
     return plain[command](words) if command in PLAIN else through_hydra(command, words)
+
+
+def deaf(status: int) -> int:
+    """Return `status`; torchrun, which ends all processes once one has ended, must not change that of the others."""
+    if launched()[1] > 1:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return status
 
 
 def say(text: str) -> int:

@@ -28,8 +28,8 @@ def company(run: Run, folder: Path, command: str, device: str) -> Iterator[tuple
             if mesh.size == 1 or not is_lost(error):
                 raise
             way = typed(command, f"hydra.run.dir={folder}")
-            said = f"another process of the run has ended ({str(error).strip().splitlines()[0][:200]})"
-            journal_of(mesh, folder, run.name).say(f"{said}; what goes on from the last save, by torchrun: {way}")
+            said = "another process of the run has ended; what goes on from the last save"
+            journal_of(mesh, folder, run.name).say(f"{said}: {way}")
             raise SystemExit(INTERRUPTED) from error
 
 

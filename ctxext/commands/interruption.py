@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from ctxext.commands.jobs import as_typed
 from ctxext.config.folders import OWN
+from ctxext.parallel.launch import launched, local_size
 from ctxext.parallel.mesh import ALONE, Mesh
 from ctxext.reporting.journal import Journal
 from ctxext.training.signals import Stop
@@ -43,5 +44,7 @@ def interruptible() -> Iterator[None]:
 def typed(command: str, *further: str) -> str:
     """Return the command line of this job of `command` alone, be it one of a sweep or not, with the words `further`."""
     words = as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    own = OWN.get()
-    return shlex.join(["ctxext", command, *words, *further, *([] if own is None else ["--config-dir", str(own)])])
+    own, start = OWN.get(), ["ctxext"]
+    if launched()[1] > 1:
+        start = ["torchrun", "--nproc-per-node", str(local_size()), "-m", *start]
+    return shlex.join([*start, command, *words, *further, *([] if own is None else ["--config-dir", str(own)])])

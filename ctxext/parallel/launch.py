@@ -22,3 +22,8 @@ def follows() -> bool:
 def local_rank() -> int:
     """Return which of the processes on this machine this is."""
     return int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def local_size() -> int:
+    """Return how many processes torchrun started on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", launched()[1]))

@@ -6,6 +6,7 @@ Called as `process.py FOLDER`, with torchrun's variables in the environment; wha
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import sys
 from datetime import timedelta
@@ -14,7 +15,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors.torch import load_file
 
 from ctxext.attention.softmax import Softmax
 from ctxext.data.corpus import Corpus, write_corpus
@@ -82,6 +82,12 @@ def trained(method: str, course: Course, stop: Stop | None = None, stop_at: int 
     return found
 
 
+def copied(run: Path, course: Course) -> None:
+    """Let `course` go on from the third step of `run`."""
+    step = "step-00000003"
+    shutil.copytree(run / "checkpoints" / step, course.checkpoints / step)
+
+
 class Poisoned(Rows):
     """Rows whose third step has a batch of which the last row, of the last process, has no finite loss."""
 
@@ -102,8 +108,8 @@ def failing(course: Course) -> str:
     return "no end"
 
 
-def main(folder: Path) -> None:
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+def world(folder: Path, rank: int, size: int) -> None:
+    """Train what process `rank` of `size` trains."""
     torch.set_num_threads(1)
     if size > 1:
         dist.init_process_group("gloo", timeout=timedelta(seconds=60))
@@ -117,24 +123,23 @@ def main(folder: Path) -> None:
             made = rows(own / "text", kind != "dense")
             return Course(made, SETTINGS, folder / name / kind / "checkpoints", {"seed": 1}, mesh=mesh)
 
-        found[name] = {method: trained(method, course(method)) for method in METHODS}
+        some = METHODS if settings.shard == 1 else ("document", "learned")
+        found[name] = {method: trained(method, course(method)) for method in some}
         with listening() as stop:
             asked = trained("document", course("asked"), stop, stop_at=2 if rank == size - 1 else 0)
         found[name]["asked"] = [row["step"] for row in asked]
         found[name]["resumed"] = trained("document", course("asked"))
         found[name]["poisoned"] = failing(course("poisoned"))
-        other = folder / ("2x1x1" if size == 1 else "1x1x1") / "start" / "checkpoints"
-        if other.is_dir() and settings.size <= 2:  # a checkpoint of another number of processes
-            found[name]["adopted"] = trained("document", dataclasses.replace(course("start"), checkpoints=other))
+        if size > 1:  # a checkpoint of one process
+            adopting = course("adopted")
+            if rank == 0:
+                copied(folder / "1x1x1" / "document", adopting)
+            mesh.wait()
+            found[name]["adopted"] = trained("document", adopting)
     (folder / f"{size}-{rank}.json").write_text(json.dumps(found), encoding="utf-8")
     if size > 1:
         dist.destroy_process_group()
 
 
-def tensors(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a checkpoint."""
-    return load_file(checkpoint / "model.safetensors") | load_file(checkpoint / "optimizer.safetensors")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    world(Path(sys.argv[1]), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
