@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctxext import __version__
-from ctxext.commands.launching import check_together, own_place
+from ctxext.commands.launching import check_together, deaf, muted, own_place
 from ctxext.commands.stages import PLAIN, STAGES, Plain, Stage
 from ctxext.commands.words import folder_in
 from ctxext.parallel.launch import follows, launched
@@ -38,10 +37,14 @@ def main() -> int:
 
     Of several processes that torchrun started, the first speaks for all.
     """
-    if follows():
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the process ends
+    with muted():
+        return ended(*(sys.argv[1:] or ["--help"]))
+
+
+def ended(*words: str) -> int:
+    """Run the command line `words`, say in a sentence what it is refused for, and return the exit status."""
     try:
-        return deaf(dispatch(*(sys.argv[1:] or ["--help"])))
+        return deaf(dispatch(*words))
     except Refusal as refusal:
         return complain(str(refusal), 2)
     except KeyboardInterrupt:
@@ -66,13 +69,6 @@ def dispatch(command: str, *words: str) -> int:
         return say(command_help(command))
     plain = {"compare": compare_runs, "ls": list_options}
     return plain[command](words) if command in PLAIN else through_hydra(command, words)
-
-
-def deaf(status: int) -> int:
-    """Return `status`; torchrun, which ends all processes once one has ended, must not change that of the others."""
-    if launched()[1] > 1:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    return status
 
 
 def say(text: str) -> int:

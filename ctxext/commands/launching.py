@@ -3,9 +3,12 @@
 No import that costs time, since help must be quick.
 """
 
+import os
+import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 
 from ctxext.parallel.launch import TOGETHER, follows, launched
 from ctxext.refusal import require
@@ -28,3 +31,20 @@ def own_place(words: Sequence[str]) -> Iterator[Sequence[str]]:
         return
     with tempfile.TemporaryDirectory() as folder:
         yield [*words, f"hydra.run.dir={folder}"]
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Let nothing of the block be printed where another process speaks for this one."""
+    if not follows():
+        yield
+        return
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
+        yield
+
+
+def deaf(status: int) -> int:
+    """Return `status`; torchrun, which ends all processes once one has ended, must not change that of the others."""
+    if launched()[1] > 1:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return status

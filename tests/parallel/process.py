@@ -1,6 +1,7 @@
-"""One process of several, as torchrun would start it: trains every composition over every mesh of its world.
+"""Processes as torchrun would start them: each trains every composition over every mesh of its world.
 
-Called as `process.py FOLDER`, with torchrun's variables in the environment; what it finds is FOLDER/RANK.json.
+Called as `process.py FOLDER PORT PORT`, it is a world of one process, then forks worlds of 2 and of 4, which meet at
+these ports: what is imported and warm need not be so again. What each finds is FOLDER/SIZE-RANK.json.
 """
 
 import dataclasses
@@ -9,6 +10,7 @@ import os
 import shutil
 import signal
 import sys
+import traceback
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
 from ctxext.data.rows import Batch, Rows
 from ctxext.data.tokenizer import train_tokenizer
+from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
 from ctxext.mask.causal import Causal
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
@@ -82,6 +85,29 @@ def trained(method: str, course: Course, stop: Stop | None = None, stop_at: int 
     return found
 
 
+def scored(path: Path, mesh: Mesh) -> dict[str, Any]:
+    """What comes of keys that processes score together, which of them this one did, and what memory is too short for."""
+    own: list[int] = []
+
+    def score(run: range) -> list[float]:
+        own.extend(run)
+        return [number / 3 + 1e-17 * len(run) for number in run]
+
+    def starved(run: range) -> list[float]:
+        if 6 in run:
+            raise MemoryError
+        return score(run)
+
+    keys = [str(number) for number in range(11)]
+    values = Ledger(path, mesh=mesh).through(keys, score, 2)
+    again, most = Ledger(path, mesh=mesh).through(keys, score, 2), len(own)
+    try:
+        Ledger(path, mesh=mesh).through([f"starved {key}" for key in keys], starved, 2)
+    except OutOfMemoryError:
+        return {"values": values, "again": again, "own": own[:most], "starved": True}
+    return {}
+
+
 def copied(run: Path, course: Course) -> None:
     """Let `course` go on from the third step of `run`."""
     step = "step-00000003"
@@ -130,6 +156,7 @@ def world(folder: Path, rank: int, size: int) -> None:
         found[name]["asked"] = [row["step"] for row in asked]
         found[name]["resumed"] = trained("document", course("asked"))
         found[name]["poisoned"] = failing(course("poisoned"))
+        found[name]["scored"] = scored(folder / name / "scores.jsonl", mesh)
         if size > 1:  # a checkpoint of one process
             adopting = course("adopted")
             if rank == 0:
@@ -141,5 +168,28 @@ def world(folder: Path, rank: int, size: int) -> None:
         dist.destroy_process_group()
 
 
+def forked(folder: Path, rank: int, size: int, port: str) -> int:
+    """Start process `rank` of `size`, and return its id."""
+    process = os.fork()
+    if process:
+        return process
+    os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    try:
+        world(folder, rank, size)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def main(folder: Path, *ports: str) -> int:
+    """Carry out all worlds, and return how many of their processes failed."""
+    world(folder, 0, 1)
+    started = [
+        forked(folder, rank, size, port) for size, port in zip((2, 4), ports, strict=True) for rank in range(size)
+    ]
+    return sum(os.waitpid(process, 0)[1] != 0 for process in started)
+
+
 if __name__ == "__main__":
-    world(Path(sys.argv[1]), int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,30 +27,24 @@ NEAR = 1e-5
 Found = dict[str, dict[str, Any]]
 
 
-def started(folder: Path, size: int) -> list["subprocess.Popen[str]"]:
-    """The processes of a world of `size`, which meet at a port of this machine that is free."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = os.environ | {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    common |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    common |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
-    line, pipe = [sys.executable, str(PROCESS), str(folder)], subprocess.PIPE
-    return [
-        subprocess.Popen(line, env=common | {"RANK": str(rank)}, text=True, stdout=pipe, stderr=subprocess.STDOUT)
-        for rank in range(size)
-    ]
+def free_ports(count: int) -> list[str]:
+    """Ports of this machine that nobody listens at."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in sockets]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which worlds of 1, 2 and 4 processes have left what they found."""
     root = tmp_path_factory.mktemp("worlds")
-    runpy.run_path(str(PROCESS))["world"](root, 0, 1)
-    running = [process for size in (2, 4) for process in started(root, size)]
-    for process in running:
-        said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+    line = [sys.executable, str(PROCESS), str(root), *free_ports(2)]
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
     return root
 
 
@@ -142,6 +137,20 @@ def test_a_checkpoint_of_several_processes_holds_the_whole_tensors_of_one(mesh, 
     assert one.keys() == several.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(several[name], tensor, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+def test_rows_to_be_scored_are_divided_and_their_scores_are_those_of_one_process(mesh, one, by_rank):
+    every = [found["scored"] for found in by_rank(mesh)]
+
+    assert all(found["values"] == found["again"] == one["scored"]["values"] for found in every)
+    assert sorted(number for found in every for number in found["own"]) == list(range(11))
+    assert max(len(found["own"]) for found in every) <= -(-11 // len(every)) + 2
+
+
+@pytest.mark.parametrize("mesh", MESHES)
+def test_all_processes_learn_that_memory_is_too_short_in_one(mesh, by_rank):
+    assert all(found["scored"]["starved"] for found in by_rank(mesh))
 
 
 def test_one_process_alone_is_the_identity():
