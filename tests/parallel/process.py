@@ -86,7 +86,7 @@ def trained(method: str, course: Course, stop: Stop | None = None, stop_at: int 
 
 
 def scored(path: Path, mesh: Mesh) -> dict[str, Any]:
-    """What comes of keys that processes score together, which of them this one did, and what memory is too short for."""
+    """What comes of keys that processes score together, which of them this one scored, and where memory is short."""
     own: list[int] = []
 
     def score(run: range) -> list[float]:
