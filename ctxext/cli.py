@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ctxext import __version__
+from ctxext.commands.launching import check_together, deaf, muted, own_place
 from ctxext.commands.stages import PLAIN, STAGES, Plain, Stage
 from ctxext.commands.words import folder_in
+from ctxext.parallel.launch import follows, launched
 from ctxext.refusal import Refusal, nearest, require
 from ctxext.training.lock import refuse_held
 from ctxext.training.signals import listening
@@ -25,14 +27,24 @@ OVERRIDES = "[KEY=VALUE ...] [GROUP=OPTION ...] [+method=NAME] [-m to sweep] [--
 FURTHER = "`ctxext ls` lists the groups and their options, `--cfg job` shows every key, `--hydra-help` Hydra's flags."
 HELP = {"--help", "-h"}
 LONGEST = 2000
+FAILED = 1
 MEASURING = ("train", "eval")
 COMPLETION = {"--shell-completion", "-sc"}
 
 
 def main() -> int:
-    """Run the command named by the first word of the command line, and return the exit status."""
+    """Run the command named by the first word of the command line, and return the exit status.
+
+    Of several processes that torchrun started, the first speaks for all.
+    """
+    with muted():
+        return ended(*(sys.argv[1:] or ["--help"]))
+
+
+def ended(*words: str) -> int:
+    """Run the command line `words`, say in a sentence what it is refused for, and return the exit status."""
     try:
-        return dispatch(*(sys.argv[1:] or ["--help"]))
+        return deaf(dispatch(*words))
     except Refusal as refusal:
         return complain(str(refusal), 2)
     except KeyboardInterrupt:
@@ -67,11 +79,14 @@ def say(text: str) -> int:
 
 def remark(text: str) -> None:
     """Print `text` beside the results."""
-    print(text, file=sys.stderr, flush=True)
+    if not follows():
+        print(text, file=sys.stderr, flush=True)
 
 
 def complain(sentence: str, status: int) -> int:
-    """Print `sentence` as an error, and return the exit `status`."""
+    """Print `sentence` as an error, and return the exit `status`; what is refused is told by the first process."""
+    if follows() and status == FAILED:
+        print(f"ctxext, process {launched()[0]}: {shown(sentence)}", file=sys.stderr, flush=True)
     remark(f"ctxext: {shown(sentence)}")
     return status
 
@@ -141,11 +156,13 @@ def through_hydra(command: str, words: Sequence[str]) -> int:
 
     One that can go on is told of signals, and refused a folder that another run holds, before a slow import.
     """
+    check_together(command, words)
     if not STAGES[command].goes_on:
         return composed(command, words)
-    with listening(remark):
-        refuse_held(folder_in(words))
-        return composed(command, words)
+    with listening(remark), own_place(words) as placed:
+        if not follows():
+            refuse_held(folder_in(words))
+        return composed(command, placed)
 
 
 def composed(command: str, words: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Generic, Literal, NamedTuple, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -98,6 +98,9 @@ Family = TypeVar("Family")
 
 class Member(Generic[Family]):
     """What a position, a mask and an attention mechanism have in common."""
+
+    divides: ClassVar[Literal["columns", "rows", "nothing"]] = "columns"
+    """What of a batch may be read apart in training, columns of rows or rows alone, so that the gradients add up."""
 
     def base(self: Family) -> Family:
         """Return the member of the untouched model, which this one extends; itself if it is trained from scratch."""

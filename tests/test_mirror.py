@@ -21,8 +21,11 @@ COVERED = {
     "formats/huggingface/writing/composition.py": "formats/huggingface/writing/test_homes.py",
     "formats/huggingface/writing/reasons.py": "formats/huggingface/writing/test_homes.py",
     "formats/huggingface/writing/rope_notes.py": "formats/huggingface/writing/test_ropes.py",
+    "commands/company.py": "parallel/test_torchrun.py",
     "model/block.py": "model/test_decoder.py",
     "model/bodies.py": "model/test_families.py",
+    "parallel/collectives.py": "parallel/test_mesh.py",
+    "parallel/sharding.py": "parallel/test_mesh.py",
     "proving/finding.py": "proving/test_suite.py",
     "proving/turning.py": "proving/test_formulas.py",
     "reporting/applied.py": "reporting/test_table.py",
@@ -37,6 +40,7 @@ COVERED = {
     "reporting/scalars.py": "reporting/test_journal.py",
     "reporting/sheet.py": "reporting/test_comparison.py",
     "training/manifest.py": "training/test_checkpoint.py",
+    "training/shares.py": "parallel/test_mesh.py",
 }
 
 

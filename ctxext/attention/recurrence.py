@@ -23,6 +23,7 @@ class Recurrence(Attention):
     no gradient; the projections learn from both.
     """
 
+    divides = "rows"  # keys of the memory are made anew from states, which other processes don't send
     segment: int
     memory: int
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ctxext.commands.company import company, held, journal_of
 from ctxext.commands.conclusion import conclude
 from ctxext.commands.foundation import base_members, device_of, read_base, show
 from ctxext.commands.interruption import leave_if_asked
@@ -19,8 +20,8 @@ from ctxext.evaluation.applications.applied import check_scorer
 from ctxext.evaluation.protocol import chosen
 from ctxext.evaluation.results import TRAINED_ON
 from ctxext.evaluation.text.language import last_end
+from ctxext.parallel.mesh import Mesh
 from ctxext.reporting.journal import Journal
-from ctxext.training.lock import lock
 from ctxext.training.signals import listening
 
 
@@ -34,26 +35,37 @@ def evaluate(run: Run, folder: Path) -> None:
     """
     check_scorer(run.dataset.application)
     run = replace(run, export=replace(run.export, format=[]))
-    with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
+    with (
+        company(run, folder, "eval", device_of(run).type) as (mesh, common),
+        journal_of(mesh, common, run.name) as journal,
+    ):
+        score(run, mesh, journal)
+
+
+def score(run: Run, mesh: Mesh, journal: Journal) -> None:
+    """Score what `run` names in each process of `mesh`; the first writes into the folder of `journal`."""
+    with held(mesh, journal.folder, journal), listening(journal.say) as stop:
         leave = partial(leave_if_asked, stop, journal, "eval")
         for note in notes(run):
             journal.say(note)
         network, tokenizer, _ = saved_network(run, journal)
         whole = replace(run.dataset, validation_share=0.0, test_share=1.0)
-        data = prepare(whole, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
+        with mesh.first():
+            data = prepare(whole, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
         show(data, run, journal)
         ground = ground_of(run, data, last_end)
         subjects = subjects_of(run, network)
         remarks = trained_on(run)
         for sentence in [*chosen(ground).values(), *remarks.values()]:
             journal.say(f"eval   {sentence}")
-        leave()
+        leave(mesh=mesh)
         ground = marked(ground, subjects.get("base"), Path(run.cache), journal, leave)
         findings = Findings(data, ground, reasons(run, subjects), remarks)
         for subject, reading in subjects.items():
             findings.add(subject, reading, Path(run.cache), journal, leave)
-        findings.weigh(journal, leave)
-        conclude(run, "eval", findings, network, journal)
+        if mesh.is_first:
+            findings.weigh(journal, leave)
+            conclude(run, "eval", findings, network, journal)
 
 
 def subjects_of(run: Run, network: Any) -> dict[str, Any]:

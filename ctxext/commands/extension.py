@@ -19,6 +19,7 @@ from ctxext.data.prepare import Prepared
 from ctxext.data.rows import Rows
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.model.resident import peak
+from ctxext.parallel.mesh import here
 from ctxext.position.sampling import AsLaid, Pose, Randomized, Sampler
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.progress import left_out, waiting
@@ -28,6 +29,7 @@ from ctxext.training.checkpoint import FROZEN, frozen
 from ctxext.training.compiling import as_written, compiled
 from ctxext.training.loop import Course, Progress, Watcher, fit, resume
 from ctxext.training.settings import AS_LAID, WITHOUT
+from ctxext.training.shares import spread
 from ctxext.training.signals import Stop
 from ctxext.training.spikes import Spikes
 
@@ -98,7 +100,7 @@ def course_of(network: Any, run: Run, data: Prepared, rows: Rows, checkpoints: P
     attach(network, run.trainer, run.seed)
     is_read_again = bool(run.base.path) and run.trainer.adapter != WITHOUT
     left_out = {FROZEN: fingerprint(frozen(network))} if is_read_again else {}
-    return Course(rows, run.trainer, checkpoints, identity, left_out)
+    return Course(rows, run.trainer, checkpoints, identity, left_out, here())
 
 
 def trained_share(network: Any, run: Run) -> str:
@@ -148,7 +150,6 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
     course = course_of(network, run, data, rows, checkpoints)
     progress, optimiser = resume(network, course, journal.say)
     journal.truncate(progress.step)
-    probe = make_probe(network, run, data)
     if progress.step < run.trainer.steps:
         journal.say(f"train  {planned(network, run, rows)}")
         for note in filter(None, (told_of(rows), shortfall(run, data))):
@@ -160,7 +161,9 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
             journal.say(f"memory {foretold(forecast)}{freed and f'; that of freed tensors is {freed}'}")
             pace = pace_of(network, run, rows)
             journal.say(f"time   {timed(pace, run.trainer.steps - progress.step)}")
-            carry_out(network, course, progress, optimiser, Audience(journal, probe, stop))
+            with spread(network, optimiser, run.trainer, course.mesh) as (training, own):
+                probe = make_probe(training, run, data)
+                carry_out(training, course, progress, own, Audience(journal, probe, stop))
         journal.say(f"memory {reached(forecast, before, network)}")
         journal.say(f"time   {taken(pace, journal.rows())}")
         for note in filter(None, [waiting(journal.rows()), left_out(journal.rows())]):

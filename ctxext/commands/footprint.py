@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
 from ctxext.config.schema import Run
 from ctxext.data.rows import Batch, Rows
 from ctxext.model.resident import free, peak
+from ctxext.parallel.mesh import here
 from ctxext.refusal import Refusal
 from ctxext.reporting.measured import Row
 from ctxext.reporting.progress import in_time
@@ -23,8 +25,14 @@ CERTAIN = 1.2
 
 
 def first_batch(network: Any, run: Run, rows: Rows) -> Batch:
-    """Return the first batch of `rows` that `run` trains `network` on, where its weights lie."""
-    return rows.batch(0, run.trainer.batch_tokens // rows.length).to(network.unembedding[0].device)
+    """Return what this process has of the first batch of `rows` that `run` trains `network` on, where its weights lie.
+
+    Of shared rows it is as many of the first columns.
+    """
+    whole, mesh = rows.batch(0, run.trainer.batch_tokens // rows.length), here()
+    own, size = mesh.rows(len(whole.samples)), rows.length // mesh.settings.context
+    batch = replace(whole.each(lambda tensor: tensor[own, :size]), samples=whole.samples[own])
+    return batch.to(network.unembedding[0].device)
 
 
 def forecast_of(network: Any, run: Run, rows: Rows) -> Forecast:
@@ -34,7 +42,7 @@ def forecast_of(network: Any, run: Run, rows: Rows) -> Forecast:
     """
     batch = first_batch(network, run, rows)
     forecast, available = memory.forecast(network, batch, run.trainer), free(batch.tokens.device)
-    if forecast.added > CERTAIN * available:
+    if forecast.added > CERTAIN * available and here().settings.shard == 1:  # of weights that aren't parted
         sentence = f"training adds about {in_bytes(forecast.added)} to the memory, and {in_bytes(available)} are free"
         settings = remedy(network, batch, run.trainer, available)
         less = "a smaller context_length or model, or trainer.adapter=lora, takes less"

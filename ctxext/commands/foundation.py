@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from ctxext.attention.softmax import Softmax
+from ctxext.commands.company import held, journal_of
 from ctxext.commands.extension import extend, identity_of
 from ctxext.config.schema import Run
 from ctxext.data.ledger import AS_TEXT, REPAIRED
@@ -19,11 +20,11 @@ from ctxext.formats.companions import Companions, plain_companions
 from ctxext.mask.document import IntraDocument
 from ctxext.maths.fingerprint import fingerprint
 from ctxext.model.geometry import DecoderGeometry
+from ctxext.parallel.mesh import here
 from ctxext.position.nope import Nope
 from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.table import ledger_table
-from ctxext.training.lock import lock
 from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
 
@@ -31,7 +32,8 @@ from ctxext.training.signals import Stop
 def prepared(run: Run, journal: Journal) -> Prepared:
     """Return the run's data, encoded with the base's tokenizer, or with one trained on them; show what became of it."""
     tokenizer = open_base(run.base.path).tokenizer() if run.base.path else None
-    data = prepare(run.dataset, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
+    with here().first():  # the others find what it leaves in the cache
+        data = prepare(run.dataset, tokenizer, run.model.vocab_size, Path(run.cache), journal.watch)
     show(data, run, journal)
     return data
 
@@ -121,7 +123,7 @@ def train_base(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
     torch.manual_seed(run.seed)
     network = run.model.build(stage.run.position, stage.run.mask, stage.run.attention).to(device_of(run))
     journal.say(f"base: trained from scratch at {run.base.trained_length} tokens, kept in {stage.folder}")
-    with Journal(stage.folder, stage.folder.name) as own, lock(stage.folder, own.say):
+    with journal_of(here(), stage.folder, stage.folder.name) as own, held(here(), stage.folder, own):
         extend(network, stage.run, data, stage.folder / "checkpoints", own, stop)
     return network
 

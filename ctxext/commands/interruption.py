@@ -10,15 +10,20 @@ from hydra.core.hydra_config import HydraConfig
 
 from ctxext.commands.jobs import as_typed
 from ctxext.config.folders import OWN
+from ctxext.parallel.launch import launched, local_size
+from ctxext.parallel.mesh import ALONE, Mesh
 from ctxext.reporting.journal import Journal
 from ctxext.training.signals import Stop
 
 INTERRUPTED = 75
 
 
-def leave_if_asked(stop: Stop, journal: Journal, command: str = "train") -> None:
-    """End the program with 75 if `stop` was asked for, and say in `journal` how `command` goes on in its folder."""
-    if stop.asked:
+def leave_if_asked(stop: Stop, journal: Journal, command: str = "train", mesh: Mesh = ALONE) -> None:
+    """End the program with 75 if `stop` was asked for, and say in `journal` how `command` goes on in its folder.
+
+    If any process of `mesh` was asked to, all of them end, and all must be here.
+    """
+    if mesh.any(stop.asked):
         journal.say(f"interrupted; what goes on from here: {typed(command, f'hydra.run.dir={journal.folder}')}")
         raise SystemExit(INTERRUPTED)
 
@@ -39,5 +44,7 @@ def interruptible() -> Iterator[None]:
 def typed(command: str, *further: str) -> str:
     """Return the command line of this job of `command` alone, be it one of a sweep or not, with the words `further`."""
     words = as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    own = OWN.get()
-    return shlex.join(["ctxext", command, *words, *further, *([] if own is None else ["--config-dir", str(own)])])
+    own, start = OWN.get(), ["ctxext"]
+    if launched()[1] > 1:
+        start = ["torchrun", "--nproc-per-node", str(local_size()), "-m", *start]
+    return shlex.join([*start, command, *words, *further, *([] if own is None else ["--config-dir", str(own)])])

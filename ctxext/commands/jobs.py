@@ -31,6 +31,7 @@ from ctxext.config.record import FILE, write_config
 from ctxext.config.saved import saved_run, value_of_run
 from ctxext.config.schema import Run
 from ctxext.formats.bases import GGUF
+from ctxext.parallel.launch import TOGETHER, launched
 from ctxext.refusal import Refusal, require
 
 LOG = logging.getLogger(__name__)
@@ -150,7 +151,10 @@ def check(config: DictConfig, overrides: Sequence[str]) -> None:
     plain.pop("hydra", None)
     from ctxext.commands.foundation import check_base
 
-    check_base(built(settled(current[-1].command, OmegaConf.create(plain), overrides)))
+    run = built(settled(current[-1].command, OmegaConf.create(plain), overrides))
+    if current[-1].command in TOGETHER:
+        run.parallel.check(launched()[1])
+    check_base(run)
 
 
 def built(config: DictConfig) -> Run:

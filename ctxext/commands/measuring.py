@@ -22,11 +22,12 @@ from ctxext.evaluation.results import SUBJECTS
 from ctxext.evaluation.text.language import EndPoint
 from ctxext.evaluation.text.longppl import key_tokens
 from ctxext.maths.fingerprint import fingerprint
+from ctxext.parallel.mesh import here
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.progress import MeasureLine
 
 PACKAGE = Path(__file__).parents[1]
-COMPUTING = ("maths", "kernels", "position", "mask", "attention", "tasks", "model", "data", "evaluation")
+COMPUTING = ("maths", "kernels", "parallel", "position", "mask", "attention", "tasks", "model", "data", "evaluation")
 """The packages whose code scores depend on."""
 
 
@@ -146,7 +147,7 @@ def reader_of(subject: str, network: Any, ground: Ground) -> Reader:
 
 def ledger_of(subject: str, network: Any, ground: Ground, cache: Path, pace: Pace) -> Ledger:
     """Return the ledger in `cache` of what `subject` scores with the weights of `network`."""
-    return Ledger(cache / "measured" / f"{digest_of(network, reader_of(subject, network, ground))}.jsonl", pace)
+    return Ledger(cache / "measured" / f"{digest_of(network, reader_of(subject, network, ground))}.jsonl", pace, here())
 
 
 def measured(subject: str, network: Any, ground: Ground, cache: Path, journal: Journal, leave: Leave) -> Measurement:

@@ -12,6 +12,7 @@ from ctxext.data.prepare import Prepared
 from ctxext.data.tokenizer import byte_lengths
 from ctxext.evaluation.reader import WholeReader
 from ctxext.evaluation.text.language import choose_windows, drawn_end, score_length
+from ctxext.parallel.sharding import rest
 
 DOCUMENTS = 8
 
@@ -32,6 +33,7 @@ def make_probe(network: Any, run: Run, data: Prepared) -> Callable[[int], dict[s
         reader = WholeReader(network, run.evaluation.batch_tokens)
         rows = [score_length(reader, windows, length, scored).row("extended", length) for length in lengths]
         network.train()
+        rest(network)
         return {f"validation/nll/{row['length']}": row["nll"] for row in rows}
 
     return probe

@@ -7,7 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tokenizers import Tokenizer
+
 from ctxext.commands.check import prove_in_brief
+from ctxext.commands.company import company, held, journal_of
 from ctxext.commands.conclusion import conclude
 from ctxext.commands.extension import extend, merged, rows_of
 from ctxext.commands.footprint import planned
@@ -20,30 +23,36 @@ from ctxext.evaluation.applications.applied import check_scorer
 from ctxext.evaluation.protocol import chosen
 from ctxext.evaluation.text.language import drawn_end
 from ctxext.formats.companions import TOKENIZER
+from ctxext.parallel.mesh import Mesh
 from ctxext.reporting.journal import Journal
-from ctxext.training.lock import lock
 from ctxext.training.settings import WITHOUT
 from ctxext.training.signals import listening
 
 
 def train(run: Run, folder: Path) -> None:
     """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache."""
-    device_of(run)  # refused before anything slow
+    device = device_of(run)  # refused before anything slow
     check_scorer(run.dataset.application)
-    with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
-        leave = partial(leave_if_asked, stop, journal)
-        leave()
+    with company(run, folder, "train", device.type) as (mesh, common), journal_of(mesh, common, run.name) as journal:
+        carry_through(run, mesh, journal)
+
+
+def carry_through(run: Run, mesh: Mesh, journal: Journal) -> None:
+    """Carry `run` through its stages in each process of `mesh`; the first writes into the folder of `journal`."""
+    folder = journal.folder
+    with held(mesh, folder, journal), listening(journal.say) as stop:
+        leave = partial(leave_if_asked, stop, journal, "train")
+        leave(mesh=mesh)
         for note in notes(run):
             journal.say(note)
         data = prepared(run, journal)
-        leave()
-        data.tokenizer.save(str(folder / TOKENIZER))
-        companions_of(run, data.tokenizer).write(folder, run.context_length)
+        leave(mesh=mesh)
+        keep_words(run, data.tokenizer, mesh, folder)
         ground = ground_of(run, data, drawn_end)
         for sentence in chosen(ground).values():
             journal.say(f"eval   {sentence}")
         base = untouched(run, data, journal, stop)
-        leave()
+        leave(mesh=mesh)
         method = read_through(base, run)
         plan = Plan(base, method, is_changed=members(base) != members(method), is_trained=run.trainer.steps > 0)
         if plan.is_trained and run.trainer.adapter == WITHOUT:  # an adapter is attached only once the base is measured
@@ -51,15 +60,24 @@ def train(run: Run, folder: Path) -> None:
         findings = Findings(data, marked(ground, base, Path(run.cache), journal, leave), plan.reasons())
         for subject, network in plan.untrained().items():
             findings.add(subject, network, Path(run.cache), journal, leave)
-            leave()
+            leave(mesh=mesh)
         if plan.is_trained:
-            prove_in_brief(base, run, journal)
+            if mesh.is_first:
+                prove_in_brief(base, run, journal)
             extend(method, run, data, folder / "checkpoints", journal, stop)
-            leave()
+            leave(mesh=mesh)
             merged(method, run, journal)
             findings.add("extended", method, Path(run.cache), journal, leave)
-        findings.weigh(journal, leave)
-        conclude(run, "train", findings, method, journal)
+        if mesh.is_first:
+            findings.weigh(journal, leave)
+            conclude(run, "train", findings, method, journal)
+
+
+def keep_words(run: Run, tokenizer: Tokenizer, mesh: Mesh, folder: Path) -> None:
+    """Write the `tokenizer` of `run`, and what goes with it, into `folder`, if this process of `mesh` writes."""
+    if mesh.is_first:
+        tokenizer.save(str(folder / TOKENIZER))
+        companions_of(run, tokenizer).write(folder, run.context_length)
 
 
 @dataclass(frozen=True)

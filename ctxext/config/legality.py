@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 
-from ctxext.config.rules import bases, layers, lengths, masks, matrix, mechanisms, scales, training
+from ctxext.config.rules import bases, layers, lengths, masks, matrix, mechanisms, processes, scales, training
 from ctxext.config.rules.lengths import check_factor
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
@@ -20,6 +20,7 @@ RULES: tuple[Said, ...] = (
     *mechanisms.RULES,
     *lengths.RULES,
     *training.RULES,
+    *processes.RULES,
 )
 REMARKS: tuple[Said, ...] = (
     *bases.REMARKS,

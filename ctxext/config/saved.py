@@ -18,6 +18,8 @@ from ctxext.strangers import calm_yaml, check_links, text_of
 STAGES = ("base", "trainer", "evaluation", "search", "export")
 METHOD = ("position", "mask", "attention", "name")
 """What an overlay sets of a run that exists already."""
+PARALLEL = "parallel"
+"""On how many processes a run goes on is none of its configuration either."""
 READ = ("*.yaml", "*.json", "*.jinja")
 """What is read of a run's folder, beside its checkpoints."""
 
@@ -29,7 +31,7 @@ def saved_run(path: Path, composed: DictConfig, overrides: Sequence[str]) -> Dic
     """
     plain = read_config(path)
     fresh: Any = OmegaConf.to_container(composed, resolve=False)
-    plain |= {key: fresh[key] for key in SAMPLING}
+    plain |= {key: fresh[key] for key in (*SAMPLING, PARALLEL)}
     for stage in STAGES:
         plain[stage] = filled(plain.get(stage, {}), fresh[stage])
     if isinstance(plain.get("dataset"), dict):

@@ -27,6 +27,7 @@ class AdaptiveSpan(Mask):
     span in a layer adds `coefficient` to the loss, so that heads see no farther than it pays.
     """
 
+    divides = "nothing"  # which way a span that overshot may go is asked of the whole gradient (WithinUnit)
     max_span: int
     initial_span: int
     ramp: int

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recomputed
 
 from ctxext.kernels.loss import Unembedding
+from ctxext.model.across import Shared, gathered_across
 from ctxext.model.block import Project, SelfAttention
 from ctxext.model.cache import DecoderCache, KeysTurned, LayerCache, plan_of
 from ctxext.model.geometry import DecoderGeometry, VanillaGeometry
 from ctxext.model.stepping import steps_of
+from ctxext.parallel.headtail import HeadTail
 from ctxext.places import Places
 from ctxext.seams import Attention, Heads, Mask, Position
 
@@ -41,6 +43,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.geometry = geometry
         self.gradient_checkpointing = False
+        self.share: HeadTail | None = None
         count, width = geometry.num_hidden_layers, geometry.hidden_size
         self.embed_tokens = nn.Embedding(geometry.vocab_size, width)
         self.layers = nn.ModuleList(geometry.block() for _ in range(count))
@@ -123,10 +126,13 @@ class Decoder(nn.Module):
         """Return the last hidden states [B, S, W] of `tokens` [B, S] at `positions` [B, S].
 
         `documents` [B, S] keeps packed documents apart; `cache` holds the tokens before, and takes these in. Through a
-        cache, mechanisms read as they do outside of training.
+        cache, mechanisms read as they do outside of training. While training with a `share` of rows that other
+        processes have too, states are those of the tokens of the share alone.
         """
         assert cache is None or documents is None, "a cache holds one document a row"
         queries = Places.of(positions, documents) if cache is None else cache.see(positions)
+        if self.share is not None and self.training and cache is None:
+            return self.hidden_across(tokens, queries, self.share)
         x = self.parts["position"].embed(self.geometry.embed(self.embed_tokens(tokens)), queries)
         members = self.members_in_training if self.training and cache is None else self.members
         self.prepare(members, queries, x)
@@ -137,6 +143,18 @@ class Decoder(nn.Module):
             return last
         for index, block in enumerate(self.layers):
             attend = partial(gathered, members[index], queries, None if cache is None else cache.layer(index))
+            x = recomputed(block, x, attend, use_reentrant=False) if self.recomputes else block(x, attend)
+        hidden: Tensor = self.norm(x)
+        return hidden
+
+    def hidden_across(self, tokens: Tensor, whole: Places, share: HeadTail) -> Tensor:
+        """Return the last hidden states of the `share` in the `tokens` [B, S] at the places of `whole` rows."""
+        rows, here = Shared(share, share.sights(whole)), share.places(whole)
+        x = self.parts["position"].embed(self.geometry.embed(self.embed_tokens(share.own(tokens))), here)
+        for places in (place for sight in rows.sights for place in sight):
+            self.prepare(self.members_in_training, places, x)
+        for index, block in enumerate(self.layers):
+            attend = partial(gathered_across, self.members_in_training[index], rows)
             x = recomputed(block, x, attend, use_reentrant=False) if self.recomputes else block(x, attend)
         hidden: Tensor = self.norm(x)
         return hidden

@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ctxext.maths.fingerprint import fingerprint
+from ctxext.parallel.mesh import ALONE, Mesh
+from ctxext.parallel.sharding import rest, whole
 from ctxext.processes import is_alive
 from ctxext.refusal import Refusal, require
 from ctxext.training.manifest import fault, flush, write_manifest
@@ -33,27 +35,46 @@ ROOM = "what was saved before is there; make room, or choose another disk by hyd
 
 
 def save(
-    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, Any], keep: int
+    folder: Path,
+    step: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    state: Mapping[str, Any],
+    keep: int,
+    mesh: Mesh = ALONE,
 ) -> Path:
     """Save `model`, `optimizer` and the JSON `state` as `folder`/step-…, keep the newest `keep` steps, return the path.
+
+    What the processes of `mesh` have parts of is put together; the first one writes, and the others wait for it.
 
     Raises FloatingPointError for a tensor that is not finite, and OSError, naming the bytes, if the disk has no room;
     what was saved before stays as it was.
     """
     path = folder / f"step-{step:08d}"
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in content(model, state).items()}
+    rest(model)
+    weights = {name: whole(tensor.detach()).cpu().contiguous() for name, tensor in content(model, state).items()}
     moments = optimizer_tensors(model, optimizer)
     require_finite({**weights, **moments}, path)
+    if mesh.is_first:
+        commit(path, weights, moments, {**state, "step": step})
+        prune(folder, step, keep)
+    mesh.wait()
+    return path
+
+
+def commit(path: Path, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> None:
+    """Write one checkpoint as the folder `path`, unless a good one is there; what can't be written leaves nothing."""
+    folder = path.parent
     folder.mkdir(parents=True, exist_ok=True)
     if path.exists():
         if not fault(path):
-            return path
+            return
         discard(path)
     needed = sum(tensor.nbytes for tensor in (*weights.values(), *moments.values()))
     require_room(path, math.ceil(MARGIN * needed))
-    temporary = folder / f".tmp-{step:08d}-{os.getpid()}"
+    temporary = folder / f".tmp-{path.name[5:]}-{os.getpid()}"
     try:
-        write(temporary, weights, moments, {**state, "step": step})
+        write(temporary, weights, moments, state)
         temporary.rename(path)
     except (OSError, SafetensorError) as error:
         free = shutil.disk_usage(folder).free
@@ -61,8 +82,6 @@ def save(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     flush(folder)
-    prune(folder, step, keep)
-    return path
 
 
 def write(folder: Path, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> None:
@@ -140,7 +159,7 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dic
     """Return the state of `optimizer` as tensors named PARAMETER/ENTRY."""
     names = parameter_names(model, optimizer)
     return {
-        f"{names[index]}/{entry}": tensor.detach().cpu().contiguous()
+        f"{names[index]}/{entry}": whole(tensor.detach()).cpu().contiguous()
         for index, entries in optimizer.state_dict()["state"].items()
         for entry, tensor in entries.items()
     }

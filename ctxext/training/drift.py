@@ -7,20 +7,22 @@ from typing import Any
 
 import torch
 
+from ctxext.parallel.settings import Parallel
 from ctxext.refusal import nearest, require
 
 KEY = "surroundings"
 """The key of a checkpoint's state that holds them."""
 
 
-def surroundings(device: torch.device) -> dict[str, Any]:
-    """Return what the last bits of a sum depend on beside the settings."""
+def surroundings(device: torch.device, mesh: Parallel | None = None) -> dict[str, Any]:
+    """Return what the last bits of a sum depend on beside the settings: also the processes that share it, a `mesh`."""
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": device.type,
         "processor": processor,
+        "mesh": str(mesh or Parallel()),
     }
 
 

@@ -16,16 +16,22 @@ from torch.nn.utils import clip_grad_norm_
 from ctxext.data.feed import Feed
 from ctxext.data.rows import Batch, Rows
 from ctxext.kernels.loss import fused_loss
+from ctxext.parallel.collectives import sum_gradients
+from ctxext.parallel.mesh import ALONE, Mesh
+from ctxext.parallel.sharding import whole
 from ctxext.refusal import require
 from ctxext.training import checkpoint, drift
 from ctxext.training.optimiser import RATIO, autocast, compute_dtype, make_optimiser
 from ctxext.training.schedule import learning_rate
 from ctxext.training.settings import Trainer
+from ctxext.training.shares import owned
 from ctxext.training.signals import Stop
 from ctxext.training.soundness import check_skips, fault, leave_out
 
 STEPS = 1_000_003
 """More steps than a run has, so that no two draws of neighbouring seeds are alike."""
+RANKS = 2**40
+"""More than all of these, for the draws of other processes."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,7 @@ class Course:
     """What a stage of training is made of; a run that goes on must share its `identity` with the one that was saved.
 
     `left_out` holds what checkpoints say of the frozen weights that they leave out; nothing where they hold all.
+    `mesh` are the processes that take each step together.
     """
 
     rows: Rows
@@ -40,12 +47,14 @@ class Course:
     checkpoints: Path
     identity: dict[str, Any]
     left_out: dict[str, str] = field(default_factory=dict)
+    mesh: Mesh = ALONE
 
     @property
     def rows_a_step(self) -> int:
         """How many rows a step has: the whole ones that trainer.batch_tokens hold; refuses to have none."""
         batch, length = self.settings.batch_tokens, self.rows.length
         require(batch >= length, f"trainer.batch_tokens={batch} must hold a row of {length} tokens")
+        self.mesh.settings.check_shares(batch // length, length, f"trainer.batch_tokens={batch}")
         return batch // length
 
 
@@ -92,13 +101,14 @@ def fit(
             progress.skips = progress.skips + 1 if "skipped" in row else 0
             watcher.log({**row, **watcher.probe(step)})
             check_skips(progress.skips, step, settings)
-            progress.interrupted = watcher.stop.asked and step < settings.steps
+            progress.interrupted = course.mesh.any(watcher.stop.asked) and step < settings.steps
             if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
                 watcher.settle()
                 counts = {"step": step, "tokens": progress.tokens, "skips": progress.skips}
-                told = {"identity": course.identity, drift.KEY: drift.surroundings(device), **course.left_out}
+                around = drift.surroundings(device, course.mesh.settings)
+                told = {"identity": course.identity, drift.KEY: around, **course.left_out}
                 state = counts | told
-                checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep)
+                checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep, course.mesh)
             if progress.interrupted:
                 break
     return progress
@@ -127,13 +137,15 @@ def update(model: nn.Module, course: Course, optimiser: torch.optim.AdamW, step:
     rate = learning_rate(step, settings)
     for group in optimiser.param_groups:
         group["lr"] = rate * group[RATIO]
-    torch.manual_seed(course.rows.seed * STEPS + step)  # of what is dropped, also where a run goes on
+    draw = course.rows.seed * STEPS + step  # of what is dropped, also where a run goes on
+    torch.manual_seed(draw + course.mesh.rank * RANKS)
     batch = feed.take()
-    total = accumulate_gradients(model, batch, settings)
-    loss, norm = torch.stack([total, clip_grad_norm_(model.parameters(), settings.max_grad_norm)]).tolist()
+    total = accumulate_gradients(model, batch, settings, course.mesh)
+    norm = whole(clip_grad_norm_(model.parameters(), settings.max_grad_norm))
+    loss, norm = torch.stack([total, norm]).tolist()
     reason = fault(loss, norm)
     if reason:
-        leave_out(batch, step, reason, settings, course.checkpoints.parent)
+        leave_out(batch, step, reason, settings, course.checkpoints.parent, is_kept=course.mesh.is_first)
     else:
         optimiser.step()
     optimiser.zero_grad(set_to_none=True)
@@ -143,47 +155,58 @@ def update(model: nn.Module, course: Course, optimiser: torch.optim.AdamW, step:
     return {"step": step, **numbers, **times, "samples": batch.samples, **skipped}
 
 
-def accumulate_gradients(model: Any, batch: Batch, settings: Trainer) -> Tensor:
+def accumulate_gradients(model: Any, batch: Batch, settings: Trainer, mesh: Mesh = ALONE) -> Tensor:
     """Add the gradient of the batch's mean loss to the parameters of `model`, a part at a time; return the loss.
 
     The loss, [] in float64 on the model's device, is in nats a target token; how the batch is cut into parts changes
     neither it nor the gradient. What a member adds to it as a penalty counts in the gradient alone. What is asked of
     the targets' weights is asked of `batch` where it lies: in the host's memory nothing waits for a device.
+    Each process of `mesh` reads its own share of `batch`, and all come to the same loss and gradients.
     """
     counted, device = batch.weights.sum(), model.unembedding[0].device
     require(bool(counted > 0), "a whole batch holds no target token; trainer.batch_tokens must be larger")
     dtype = compute_dtype(settings.precision, device)
     total = torch.zeros((), dtype=torch.float64, device=device)
-    for rows in batch.parts(settings.accumulate):
+    for rows in owned(batch, mesh).parts(settings.accumulate):
         share = rows.weights.sum() / counted
-        if share == 0:
+        if share == 0 and mesh.size == 1:
             continue
         part = rows.to(device)
         with autocast(dtype, device):
             hidden = model.hidden(part.tokens, part.positions, part.documents).to(dtype)
         states, targets, weights = hidden.flatten(0, 1), part.targets.flatten(), part.weights.flatten()
-        loss = fused_loss(states, model.unembedding, targets, weights) * share
+        unembedding = model.unembedding
+        loss = fused_loss(states, unembedding, targets, weights) * share if share else nothing(states, *unembedding[:2])
         torch.autograd.backward(loss)
         total += loss.detach()
     penalty = model.penalty()
-    if penalty is not None:
+    if penalty is not None:  # of one process alone, by ctxext/config/rules/processes.py
         torch.autograd.backward(penalty)
-    return total
+    if mesh.settings.shard == 1:  # else they are summed as they come
+        sum_gradients(model.parameters(), mesh)
+    return mesh.total(total)
+
+
+def nothing(*read: Tensor | None) -> Tensor:
+    """Return 0, the loss of a share without targets, with the gradients that other processes wait for."""
+    return torch.stack([tensor.sum() for tensor in read if tensor is not None]).sum() * 0
 
 
 def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tuple[Progress, torch.optim.AdamW]:
     """Return where `course` stands and its optimiser, from the newest good checkpoint unless it is to start anew."""
     optimiser = make_optimiser(model, course.settings)
-    if course.settings.resume == "never":
+    if course.settings.resume == "never" and course.mesh.is_first:
         checkpoint.clear(course.checkpoints)
-    newest = checkpoint.newest(course.checkpoints, say)
-    if newest is None:
+    found = course.mesh.told(lambda: str(checkpoint.newest(course.checkpoints, say) or ""))
+    if not found:
         return Progress(), optimiser
+    newest = Path(found)
     saved = checkpoint.read_state(newest)
     allowed = course.settings.resume_allow
     drift.check_identity(saved["identity"], course.identity, newest, allowed, say)  # first: loading changes the model
     state = checkpoint.load(newest, model, optimiser)
-    warning = drift.moved(state.get(drift.KEY, {}), drift.surroundings(next(model.parameters()).device))
+    around = drift.surroundings(next(model.parameters()).device, course.mesh.settings)
+    warning = drift.moved(state.get(drift.KEY, {}), around)
     for sentence in filter(None, (warning, f"going on from {newest.name}")):
         say(sentence)
     return Progress(state["step"], state["tokens"], skips=state.get("skips", 0)), optimiser

@@ -17,12 +17,14 @@ def fault(loss: float, norm: float) -> str:
     return next((f"the {name} is {value}" for name, value in named.items() if not math.isfinite(value)), "")
 
 
-def leave_out(batch: Batch, step: int, reason: str, settings: Trainer, folder: Path) -> None:
-    """Keep the `batch` of `step`, which is not trained on for that `reason`, in `folder`.
+def leave_out(batch: Batch, step: int, reason: str, settings: Trainer, folder: Path, *, is_kept: bool = True) -> None:
+    """Keep the `batch` of `step`, which is not trained on for that `reason`, in `folder`, unless another process does.
 
     Raises FloatingPointError unless `settings` say that such batches are skipped.
     """
-    kept = keep(batch, step, reason, folder)
+    kept = folder / f"nonfinite-{step:08d}.safetensors"
+    if is_kept:
+        keep(batch, step, reason, kept)
     if settings.nonfinite != SKIP:
         raise FloatingPointError(
             f"step {step}: {reason} on rows {', '.join(batch.samples)}; nothing was updated, and the batch is in "
@@ -40,12 +42,10 @@ def check_skips(skips: int, step: int, settings: Trainer) -> None:
         )
 
 
-def keep(batch: Batch, step: int, reason: str, folder: Path) -> Path:
-    """Write the tensors of the `batch` of `step`, its rows' names and the `reason` into `folder`; return the file."""
+def keep(batch: Batch, step: int, reason: str, path: Path) -> None:
+    """Write the tensors of the `batch` of `step`, its rows' names and the `reason` into the file `path`."""
     named = ("tokens", "targets", "weights", "positions", "documents")
     tensors = {name: tensor.contiguous() for name in named if (tensor := getattr(batch, name)) is not None}
-    path = folder / f"nonfinite-{step:08d}.safetensors"
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     words = {"step": str(step), "reason": reason, "samples": ", ".join(batch.samples)}
     save_file({name: tensor.clone() for name, tensor in tensors.items()}, path, metadata=words)
-    return path

@@ -48,7 +48,7 @@ def test_a_name_that_nothing_bears_is_refused_with_the_nearest() -> None:
 def test_other_surroundings_are_told_and_the_same_are_not() -> None:
     here = surroundings(torch.device("cpu"))
 
-    assert here.keys() == {"torch", "threads", "device", "processor"}
+    assert here.keys() == {"torch", "threads", "device", "processor", "mesh"}
     assert moved(here, here) == ""
     assert moved({}, here) == "", "an earlier checkpoint says nothing of them"
     told = moved(here | {"torch": "2.0", "threads": 64}, here)
