@@ -10,10 +10,10 @@ PACKAGE = Path(__file__).parents[1] / "ctxext"
 FLOORS = [
     {"places", "refusal", "processes", "confinement", "maths"},
     {"seams", "strangers"},
-    {"kernels"},
+    {"kernels", "parallel"},
     {"position", "mask", "attention", "tasks"},
     {"model", "data"},
-    {"training", "evaluation", "searching", "generation", "formats", "reporting", "proving"},
+    {"training", "evaluation", "searching", "generation", "formats", "reporting", "proving", "planning"},
     {"config"},
     {"commands"},
     {"cli"},

@@ -22,6 +22,8 @@ GROUPS = (
     "evaluation",
     "search",
     "export",
+    "parallel",
+    "hardware",
 )
 SLOTS = ("model", "position", "mask", "attention", "dataset")
 """The groups whose options name a class in `_target_`."""
