@@ -1,4 +1,4 @@
-"""`ctxext check` with a mesh or a GPU's type: what training would hold, send and take there; nothing is built for it."""
+"""`ctxext check` with a mesh or a GPU's type: what training would hold, send and take there; nothing is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a step takes on a machine that isn't there: operations, bytes sent and bytes moved, each by its own speed."""
+"""How long a step takes on a machine that isn't there: operations and bytes, each by its own speed."""
 
 from __future__ import annotations
 

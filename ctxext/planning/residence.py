@@ -77,7 +77,7 @@ def block_bytes(known: Outline, step: Step) -> float:
 
 
 def entering(known: Outline, step: Step) -> float:
-    """Return what is kept of a part outside of blocks: the last states, their norm's statistics, and the tokens' ids."""
+    """Return what is kept of a part outside of blocks: the last states, their norm's statistics, tokens' ids."""
     return step.tokens * (FULL * known.table[1] + 12)
 
 

@@ -10,7 +10,7 @@ UNKNOWN = ""
 
 @dataclass
 class Hardware:
-    """One GPU and its links, in bytes and operations a second; what each key means stands in conf/hardware/none.yaml."""
+    """One GPU and its links, in bytes and operations a second; what each key means is in conf/hardware/none.yaml."""
 
     name: str
     memory: float

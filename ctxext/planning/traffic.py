@@ -55,6 +55,6 @@ def traffic(known: Outline, step: Step) -> Traffic:
 
 
 def key_bytes(known: Outline, step: Step) -> float:
-    """Return the bytes of the keys and values of all layers for the rows of a part on a rank, once they are gathered."""
+    """Return the bytes of all layers' keys and values for the rows of a part on a rank, once they are gathered."""
     each = 2 * known.groups * known.head_dim * step.size
     return len(known.blocks) * each * step.tokens * step.mesh.context

@@ -9,10 +9,11 @@ from ctxext.planning.settings import Hardware
 from ctxext.planning.traffic import Traffic
 
 GPU = Hardware("mine", 80e9, 1000.0, 100.0, 10.0, 1.0, 4, 0.5)
+NOTHING = Traffic(0, 0, 0, 0, 0)
 KNOWN = Outline(((10, 2),), (((8, 10),),), (10, 2), True, 3, 1, 1, 2, multiplied=100, products=25.0)
 
 
-def seconds(mesh: Parallel, sent: Traffic = Traffic(0, 0, 0, 0, 0)) -> tuple[float, float, float]:
+def seconds(mesh: Parallel, sent: Traffic = NOTHING) -> tuple[float, float, float]:
     found = duration(KNOWN, Step(8, 16, 1, False, 2, mesh), sent, GPU)
     assert found.least == pytest.approx(max(found.products, found.sending) + found.update)
     assert found.most == pytest.approx(found.products + found.sending + found.update)
