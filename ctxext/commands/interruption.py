@@ -11,16 +11,14 @@ from hydra.core.hydra_config import HydraConfig
 from ctxext.commands.jobs import as_typed
 from ctxext.config.folders import OWN
 from ctxext.reporting.journal import Journal
-from ctxext.training.signals import Stop
-
-INTERRUPTED = 75
+from ctxext.training.signals import Interruption, Stop
 
 
 def leave_if_asked(stop: Stop, journal: Journal, command: str = "train") -> None:
     """End the program with 75 if `stop` was asked for, and say in `journal` how `command` goes on in its folder."""
     if stop.asked:
         journal.say(f"interrupted; what goes on from here: {typed(command, f'hydra.run.dir={journal.folder}')}")
-        raise SystemExit(INTERRUPTED)
+        raise Interruption(stop.number)
 
 
 @contextmanager

@@ -17,15 +17,17 @@ import hydra
 from hydra import compose
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ctxext.commands.sweep import Outcome, verdict
+from ctxext.commands.sweep import Outcome, ended_in, verdict
+from ctxext.commands.tuner import TUNER, Tuner
 from ctxext.config import lengths
 from ctxext.config.adoption import adopted, adopted_anew
-from ctxext.config.folders import CONFIG_DIR
+from ctxext.config.folders import CONFIG_DIR, OWN
 from ctxext.config.mistakes import sentence
 from ctxext.config.record import FILE, write_config
 from ctxext.config.saved import saved_run, value_of_run
@@ -43,7 +45,11 @@ WITHOUT_MEASURING = ("export", "generate")
 
 @dataclass
 class Errand:
-    """A `command`, the `stage` (module:function) that carries it out, and the outcomes of its jobs so far."""
+    """A `command`, the `stage` (module:function) that carries it out, and the outcomes of its jobs so far.
+
+    A sweep has the folder `sweep`, and may have a `closing` word. A launcher may send the errand to other processes,
+    which report by their jobs' folders alone.
+    """
 
     command: str
     stage: str
@@ -51,23 +57,44 @@ class Errand:
     announce: Callable[[str], None]
     planned: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
+    sweep: Path = Path()
+    closing: str = ""
 
     @property
     def is_sweep(self) -> bool:
         """Whether several jobs were planned."""
         return self.planned > 0
 
-    def job(self, config: DictConfig) -> None:
-        """Build the run of `config` and carry it out in Hydra's folder; only interruptions are raised."""
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process, the folder of the user's own options among it."""
+        return vars(self) | {"own": OWN.get(), "outcomes": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in another process, and make it ready to compose."""
+        OWN.set(state.pop("own"))
+        vars(self).update(state)
+        ready()
+
+    def results(self) -> list[Outcome]:
+        """Return how all jobs ended, those in other processes as their folders say, in order."""
+        known = {outcome.number for outcome in self.outcomes}
+        others = [found for found in ended_in(self.sweep, self.command) if found.number not in known]
+        return sorted([*self.outcomes, *(others if self.is_sweep else [])], key=lambda outcome: outcome.number)
+
+    def job(self, config: DictConfig) -> float | None:
+        """Build the run of `config` and carry it out in Hydra's folder; only interruptions are raised.
+
+        What the stage returns is returned, None where it failed.
+        """
         ours = HydraConfig.get()
         folder, overrides = Path(ours.runtime.output_dir), as_typed(ours.overrides.task)
         number = int(ours.job.num) if ours.mode == RunMode.MULTIRUN else 0
         if self.is_sweep:
             self.announce(f"[{number + 1}/{self.planned}] {' '.join(overrides)} -> {folder}")
-        status, said, was_there = "interrupted", "", (folder / FILE).is_file()
+        status, said, was_there, value = "interrupted", "", (folder / FILE).is_file(), None
         try:
             config = settled(self.command, config, overrides)
-            self.carry_out(config, folder)
+            value = self.carry_out(config, folder)
             status = "done"
         except Exception as error:
             status, said = verdict(error, folder)
@@ -80,9 +107,10 @@ class Errand:
             of_another = was_there and status == "refused"  # then the folder is that of an earlier run
             if not of_another and (self.command, status) != CUT_SHORT:
                 outcome.record()
+        return value
 
-    def carry_out(self, config: DictConfig, folder: Path) -> None:
-        """Build the run of `config`, keep the config in `folder`, and call the stage.
+    def carry_out(self, config: DictConfig, folder: Path) -> float | None:
+        """Build the run of `config`, keep the config in `folder`, and return what the stage returns.
 
         A run that is refused leaves the config of the run that the folder already held.
         """
@@ -91,11 +119,12 @@ class Errand:
         write_config(config, folder)
         module, _, function = self.stage.partition(":")
         try:
-            getattr(importlib.import_module(module), function)(run, folder)
+            value: float | None = getattr(importlib.import_module(module), function)(run, folder)
         except Refusal:
             if earlier:
                 file.write_bytes(earlier)
             raise
+        return value
 
 
 current: list[Errand] = []
@@ -104,9 +133,8 @@ current: list[Errand] = []
 
 def run(errand: Errand) -> None:
     """Let Hydra compose the jobs of the command line, and carry out `errand` for each; raise early refusals."""
-    lengths.register()
-    OmegaConf.register_new_resolver("of_run", value_of_run, replace=True)
-    ConfigStore.instance().store("schema", Run)
+    ready()
+    Plugins.instance().class_name_to_class[TUNER] = Tuner
     current.append(errand)
     logging.raiseExceptions = False  # a log on a full disk is not what the run fails of
     try:
@@ -117,6 +145,13 @@ def run(errand: Errand) -> None:
         raise
     finally:
         current.pop()
+
+
+def ready() -> None:
+    """Let Hydra know the schema and what option files compute with."""
+    lengths.register()
+    OmegaConf.register_new_resolver("of_run", value_of_run, replace=True)
+    ConfigStore.instance().store("schema", Run)
 
 
 class Preflight(Callback):
@@ -130,8 +165,9 @@ class Preflight(Callback):
 
     def on_multirun_start(self, config: DictConfig, config_name: str = "config", **_: Any) -> None:
         """Build each job of the sweep, where Hydra's own sweeper fixes the jobs beforehand."""
-        if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
-            current[-1].planned = 1
+        current[-1].sweep = Path(config.hydra.sweep.dir)
+        if not config.hydra.sweeper._target_.endswith("BasicSweeper"):  # then each is built when its turn comes
+            current[-1].planned = config.hydra.sweeper.get("trials", 1)
             return
         typed = as_typed(config.hydra.overrides.task)
         with refusing_at_once("", typed):

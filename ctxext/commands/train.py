@@ -14,6 +14,7 @@ from ctxext.commands.footprint import planned
 from ctxext.commands.foundation import companions_of, device_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
+from ctxext.commands.tuning import tuned
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.evaluation.applications.applied import check_scorer
@@ -26,8 +27,11 @@ from ctxext.training.settings import WITHOUT
 from ctxext.training.signals import listening
 
 
-def train(run: Run, folder: Path) -> None:
-    """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache."""
+def train(run: Run, folder: Path) -> float | None:
+    """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache.
+
+    Where a sweeper tunes it, return what that makes least.
+    """
     device_of(run)  # refused before anything slow
     check_scorer(run.dataset.application)
     with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
@@ -60,6 +64,7 @@ def train(run: Run, folder: Path) -> None:
             findings.add("extended", method, Path(run.cache), journal, leave)
         findings.weigh(journal, leave)
         conclude(run, "train", findings, method, journal)
+        return tuned(run, data, method, journal)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a plan knows of a network and of a step: sizes alone, so that nothing of the size is ever allocated.
 
-Shapes: B rows of a step, L tokens of a row, W hidden size, I intermediate size, H heads, G key-value heads, D their width,
+Shapes: B rows of a step, L tokens of a row, W hidden size, I intermediate size, H heads, G key-value heads, D width,
 V vocabulary.
 """
 
