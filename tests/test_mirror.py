@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 COVERED = {
     "__main__.py": "test_cli.py",
     "attention/softmax.py": "kernels/test_gather.py",
+    "commands/settling.py": "commands/test_jobs.py",
     "config/folders.py": "test_conf.py",
     "config/record.py": "config/test_saved.py",
     "config/rules/columns.py": "config/rules/test_matrix.py",

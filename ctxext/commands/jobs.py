@@ -6,6 +6,8 @@ Hydra alone would build each job only when its turn comes, and name only the fir
 import importlib
 import itertools
 import logging
+import os
+import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,30 +19,29 @@ import hydra
 from hydra import compose
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from ctxext.commands.settling import settled
 from ctxext.commands.sweep import Outcome, ended_in, verdict
 from ctxext.commands.tuner import TUNER, Tuner
 from ctxext.config import lengths
-from ctxext.config.adoption import adopted, adopted_anew
 from ctxext.config.folders import CONFIG_DIR, OWN
 from ctxext.config.mistakes import sentence
 from ctxext.config.record import FILE, write_config
-from ctxext.config.saved import saved_run, value_of_run
+from ctxext.config.saved import value_of_run
 from ctxext.config.schema import Run
-from ctxext.formats.bases import GGUF
 from ctxext.refusal import Refusal, require
+from ctxext.training.signals import Interruption
 
 LOG = logging.getLogger(__name__)
-OF_A_RUN = ("eval", "export", "generate")
-"""The commands that may be given an earlier run."""
 CUT_SHORT = ("generate", "interrupted")
 """No failure: a text may be ended when it is long enough, and its own record says so."""
-WITHOUT_MEASURING = ("export", "generate")
+REQUEUED = (signal.SIGUSR1, signal.SIGUSR2)
+"""The signals by which submitit preempts a job; by others, such as TERM of scancel, it is over."""
 
 
 @dataclass
@@ -82,6 +83,18 @@ class Errand:
         return sorted([*self.outcomes, *(others if self.is_sweep else [])], key=lambda outcome: outcome.number)
 
     def job(self, config: DictConfig) -> float | None:
+        """Carry out the run of `config` as `carried` does, and let what started it queue it again if it is preempted.
+
+        Submitit's own handler does so; it was replaced while the run saved its state.
+        """
+        try:
+            return self.carried(config)
+        except Interruption as stop:
+            if "SUBMITIT_EXECUTOR" in os.environ and stop.number in REQUEUED:
+                os.kill(os.getpid(), stop.number)
+            raise
+
+    def carried(self, config: DictConfig) -> float | None:
         """Build the run of `config` and carry it out in Hydra's folder; only interruptions are raised.
 
         What the stage returns is returned, None where it failed.
@@ -198,45 +211,6 @@ def built(config: DictConfig) -> Run:
     from ctxext.config.building import build  # the classes of a run import torch, composing doesn't
 
     return build(config)
-
-
-def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Return the config for `command`: `config`, or that of the earlier run that it names, with the `overrides`."""
-    earlier = str(config.run)
-    prompted = command != "generate" or config.prompt != ""
-    require(prompted, "generate needs prompt=TEXT, the text to go on from; prompt=- reads it from stdin")
-    if not earlier:
-        return unmeasured(command, adopted(untrained(command, config), overrides))
-    takers = f"{', '.join(OF_A_RUN[:-1])} and {OF_A_RUN[-1]}"
-    require(
-        command in OF_A_RUN,
-        f"run={earlier} is of {takers}; {command} takes base.path=FOLDER to start from weights",
-    )
-    path = Path(earlier)
-    is_folder = (path / "config.json").is_file() and not (path / FILE).is_file()  # of Hugging Face
-    if is_folder or path.suffix == GGUF:
-        config = untrained(command, config).copy()
-        config.run, config.base.path = "", earlier
-        return unmeasured(command, adopted(config, overrides))
-    return unmeasured(command, adopted_anew(saved_run(path, config, overrides), overrides))
-
-
-def untrained(command: str, config: DictConfig) -> DictConfig:
-    """Return `config`, with no step of training where `command` takes weights as they are."""
-    if command not in OF_A_RUN:
-        return config
-    config = config.copy()
-    config.trainer.steps = 0
-    return config
-
-
-def unmeasured(command: str, config: DictConfig) -> DictConfig:
-    """Return `config` with room for every length where `command` measures nothing, so that no evaluation refuses it."""
-    if command in WITHOUT_MEASURING:
-        config = config.copy()
-        for key in ("scored_tokens", "truncated_stride"):
-            OmegaConf.update(config, f"evaluation.{key}", 1)
-    return config
 
 
 def combinations(overrides: Sequence[str], params: Mapping[str, str]) -> Iterator[list[str]]:

@@ -37,9 +37,10 @@ class Tuner(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Get ready to start jobs of `task_function`."""
-        self.config, self.errand = config, task_function.__self__  # type: ignore[attr-defined]
+        self.errand = task_function.__self__  # type: ignore[attr-defined]
+        self.folder, self.context_length = Path(config.hydra.sweep.dir), int(config.context_length)
         plugins = Plugins.instance()
-        self.launcher = plugins.instantiate_launcher(
+        self.starter = plugins.instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
@@ -50,7 +51,7 @@ class Tuner(Sweeper):
         require(command == "train", f"hydra/sweeper=optuna tunes train, got {command}; drop it")
         space, fixed = parted([f"{key}={value}" for key, value in self.params.items()] + arguments, optuna)
         require(bool(space), f"hydra/sweeper=optuna has nothing to tune; add {SPACES}=NAME, or KEY=interval(LOW,HIGH)")
-        folder = Path(self.config.hydra.sweep.dir)
+        folder = self.folder
         folder.mkdir(parents=True, exist_ok=True)
         storage = f"sqlite:///{folder.absolute() / STUDY}"
         study = optuna.create_study(storage=storage, study_name="ctxext", load_if_exists=True)
@@ -69,7 +70,7 @@ class Tuner(Sweeper):
         legal = [(number, typed(drawn, fixed)) for number, drawn in trials]
         legal = [(number, words) for number, words in legal if not self.refused(study, number, words)]
         for first, batch in in_a_row(legal):
-            for (number, _), job in zip(batch, self.launcher.launch([words for _, words in batch], first), strict=True):
+            for (number, _), job in zip(batch, self.starter.launch([words for _, words in batch], first), strict=True):
                 value = job._return_value
                 is_number = isinstance(value, float | int) and value == value
                 study.tell(number, value if is_number else None, state=None if is_number else failed())
@@ -87,9 +88,9 @@ class Tuner(Sweeper):
             said = sentence(error, own)
         else:
             return False
-        folder = Path(self.config.hydra.sweep.dir) / f"{number}_refused"
+        folder = self.folder / f"{number}_refused"
         folder.mkdir(exist_ok=True)
-        outcome = Outcome(number, "refused", int(self.config.context_length), folder, "refused", said)
+        outcome = Outcome(number, "refused", self.context_length, folder, "refused", said)
         outcome.record()
         self.errand.outcomes.append(outcome)
         self.errand.announce(f"[{number + 1}/{self.trials}] {' '.join(own)}: refused: {said}")

@@ -1,4 +1,4 @@
-"""What tuning makes least: the loss of validation text at the target length; the test part is never looked at for it."""
+"""What tuning makes least: validation text's loss at the target length; the test part is never looked at for it."""
 
 from __future__ import annotations
 
