@@ -24,6 +24,7 @@ GROUPS = (
     "export",
     "parallel",
     "hardware",
+    "space",
 )
 SLOTS = ("model", "position", "mask", "attention", "dataset")
 """The groups whose options name a class in `_target_`."""
