@@ -28,7 +28,6 @@ FURTHER = "`ctxext ls` lists the groups and their options, `--cfg job` shows eve
 HELP = {"--help", "-h"}
 LONGEST = 2000
 FAILED = 1
-MEASURING = ("train", "eval")
 COMPLETION = {"--shell-completion", "-sc"}
 
 
@@ -204,17 +203,20 @@ def carried_out(errand: "Errand", words: Sequence[str]) -> int:
 
 def report(errand: "Errand") -> int:
     """Say how the jobs of `errand` ended, and return the exit status."""
-    from ctxext.commands.sweep import exit_status, table
+    from ctxext.commands.sweep import MEASURING, exit_status, table
 
+    outcomes = errand.results()
     if errand.is_sweep and errand.command == "generate":  # stdout has the texts alone
-        remark(table(errand.outcomes))
+        remark(table(outcomes))
     elif errand.is_sweep:
-        say(table(errand.outcomes))
+        say(table(outcomes))
         if errand.command in MEASURING:
-            compare_jobs([outcome.folder for outcome in errand.outcomes])
-    elif errand.outcomes and errand.outcomes[0].sentence:
-        complain(errand.outcomes[0].sentence, 1)
-    return exit_status(errand.outcomes, errand.is_sweep)
+            compare_jobs([outcome.folder for outcome in outcomes])
+        if errand.closing:
+            say(errand.closing)
+    elif outcomes and outcomes[0].sentence:
+        complain(outcomes[0].sentence, 1)
+    return exit_status(outcomes, errand.is_sweep)
 
 
 def compare_jobs(folders: Sequence[Path]) -> None:

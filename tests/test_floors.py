@@ -13,7 +13,7 @@ FLOORS = [
     {"kernels", "parallel"},
     {"position", "mask", "attention", "tasks"},
     {"model", "data"},
-    {"training", "evaluation", "searching", "generation", "formats", "reporting", "proving"},
+    {"training", "evaluation", "searching", "generation", "formats", "reporting", "proving", "planning"},
     {"config"},
     {"commands"},
     {"cli"},

@@ -15,6 +15,7 @@ import torch
 from ctxext.commands.extension import rows_of
 from ctxext.commands.footprint import forecast_of, foretold, pace_of, timed
 from ctxext.commands.foundation import base_members, device_of, prepared, read_base
+from ctxext.commands.planning import is_planned, plan
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.data.prepare import Prepared
@@ -44,7 +45,13 @@ class Unproved(Exception):  # noqa: N818 - not an error of the program: the comp
 
 
 def check(run: Run, folder: Path) -> None:
-    """Show the properties, the masks, the costs and the first training row of `run`; raise if a property fails."""
+    """Show the properties, the masks, the costs and the first training row of `run`; raise if a property fails.
+
+    With a mesh or the type of a GPU it is planned for these instead.
+    """
+    if is_planned(run):
+        plan(run, folder)
+        return
     device_of(run)  # refused before anything slow
     with Journal(folder, run.name) as journal:
         for note in notes(run):

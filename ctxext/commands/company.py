@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from ctxext.commands.interruption import INTERRUPTED, typed
+from ctxext.commands.interruption import typed
 from ctxext.config.schema import Run
 from ctxext.parallel.mesh import Mesh, is_lost, joining
 from ctxext.reporting.follower import Follower
 from ctxext.reporting.journal import Journal
 from ctxext.training.lock import lock
+from ctxext.training.signals import INTERRUPTED
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from tokenizers import Tokenizer
 from ctxext.attention.softmax import Softmax
 from ctxext.commands.company import held, journal_of
 from ctxext.commands.extension import extend, identity_of
+from ctxext.commands.interruption import leave_if_asked
 from ctxext.config.schema import Run
 from ctxext.data.ledger import AS_TEXT, REPAIRED
 from ctxext.data.prepare import QUARANTINE, Prepared, prepare
@@ -25,6 +28,7 @@ from ctxext.position.nope import Nope
 from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.table import ledger_table
+from ctxext.training.lock import wait_for
 from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
 
@@ -123,9 +127,17 @@ def train_base(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
     torch.manual_seed(run.seed)
     network = run.model.build(stage.run.position, stage.run.mask, stage.run.attention).to(device_of(run))
     journal.say(f"base: trained from scratch at {run.base.trained_length} tokens, kept in {stage.folder}")
+    if here().is_first:  # others of the same sweep need the same base
+        wait_for(stage.folder, journal.say, partial(rest, stop, journal))
     with journal_of(here(), stage.folder, stage.folder.name) as own, held(here(), stage.folder, own):
         extend(network, stage.run, data, stage.folder / "checkpoints", own, stop)
     return network
+
+
+def rest(stop: Stop, journal: Journal) -> None:
+    """Let half a second go by, or end the program if `stop` was asked for."""
+    leave_if_asked(stop, journal)
+    time.sleep(0.5)
 
 
 def untouched(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:

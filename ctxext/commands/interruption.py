@@ -13,9 +13,7 @@ from ctxext.config.folders import OWN
 from ctxext.parallel.launch import launched, local_size
 from ctxext.parallel.mesh import ALONE, Mesh
 from ctxext.reporting.journal import Journal
-from ctxext.training.signals import Stop
-
-INTERRUPTED = 75
+from ctxext.training.signals import Interruption, Stop
 
 
 def leave_if_asked(stop: Stop, journal: Journal, command: str = "train", mesh: Mesh = ALONE) -> None:
@@ -25,7 +23,7 @@ def leave_if_asked(stop: Stop, journal: Journal, command: str = "train", mesh: M
     """
     if mesh.any(stop.asked):
         journal.say(f"interrupted; what goes on from here: {typed(command, f'hydra.run.dir={journal.folder}')}")
-        raise SystemExit(INTERRUPTED)
+        raise Interruption(stop.number)
 
 
 @contextmanager

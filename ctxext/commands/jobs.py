@@ -6,6 +6,8 @@ Hydra alone would build each job only when its turn comes, and name only the fir
 import importlib
 import itertools
 import logging
+import os
+import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,33 +20,38 @@ from hydra import compose
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from ctxext.commands.sweep import Outcome, verdict
+from ctxext.commands.settling import settled
+from ctxext.commands.sweep import Outcome, ended_in, verdict
+from ctxext.commands.tuner import TUNER, Tuner
 from ctxext.config import lengths
-from ctxext.config.adoption import adopted, adopted_anew
-from ctxext.config.folders import CONFIG_DIR
+from ctxext.config.folders import CONFIG_DIR, OWN
 from ctxext.config.mistakes import sentence
 from ctxext.config.record import FILE, write_config
-from ctxext.config.saved import saved_run, value_of_run
+from ctxext.config.saved import value_of_run
 from ctxext.config.schema import Run
-from ctxext.formats.bases import GGUF
 from ctxext.parallel.launch import TOGETHER, launched
 from ctxext.refusal import Refusal, require
+from ctxext.training.signals import Interruption
 
 LOG = logging.getLogger(__name__)
-OF_A_RUN = ("eval", "export", "generate")
-"""The commands that may be given an earlier run."""
 CUT_SHORT = ("generate", "interrupted")
 """No failure: a text may be ended when it is long enough, and its own record says so."""
-WITHOUT_MEASURING = ("export", "generate")
+REQUEUED = (signal.SIGUSR1, signal.SIGUSR2)
+"""The signals by which submitit preempts a job; by others, such as TERM of scancel, it is over."""
 
 
 @dataclass
 class Errand:
-    """A `command`, the `stage` (module:function) that carries it out, and the outcomes of its jobs so far."""
+    """A `command`, the `stage` (module:function) that carries it out, and the outcomes of its jobs so far.
+
+    A sweep has the folder `sweep`, and may have a `closing` word. A launcher may send the errand to other processes,
+    which report by their jobs' folders alone.
+    """
 
     command: str
     stage: str
@@ -52,23 +59,56 @@ class Errand:
     announce: Callable[[str], None]
     planned: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
+    sweep: Path = Path()
+    closing: str = ""
 
     @property
     def is_sweep(self) -> bool:
         """Whether several jobs were planned."""
         return self.planned > 0
 
-    def job(self, config: DictConfig) -> None:
-        """Build the run of `config` and carry it out in Hydra's folder; only interruptions are raised."""
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what goes to another process, the folder of the user's own options among it."""
+        return vars(self) | {"own": OWN.get(), "outcomes": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Arrive in another process, and make it ready to compose."""
+        OWN.set(state.pop("own"))
+        vars(self).update(state)
+        ready()
+
+    def results(self) -> list[Outcome]:
+        """Return how all jobs ended, those in other processes as their folders say, in order."""
+        known = {outcome.number for outcome in self.outcomes}
+        others = [found for found in ended_in(self.sweep, self.command) if found.number not in known]
+        return sorted([*self.outcomes, *(others if self.is_sweep else [])], key=lambda outcome: outcome.number)
+
+    def job(self, config: DictConfig) -> float | None:
+        """Carry out the run of `config` as `carried` does, and let what started it queue it again if it is preempted.
+
+        Submitit's own handler does so; it was replaced while the run saved its state.
+        """
+        try:
+            return self.carried(config)
+        except Interruption as stop:
+            if "SUBMITIT_EXECUTOR" in os.environ and stop.number in REQUEUED:
+                os.kill(os.getpid(), stop.number)
+            raise
+
+    def carried(self, config: DictConfig) -> float | None:
+        """Build the run of `config` and carry it out in Hydra's folder; only interruptions are raised.
+
+        What the stage returns is returned, None where it failed.
+        """
         ours = HydraConfig.get()
         folder, overrides = Path(ours.runtime.output_dir), as_typed(ours.overrides.task)
         number = int(ours.job.num) if ours.mode == RunMode.MULTIRUN else 0
         if self.is_sweep:
             self.announce(f"[{number + 1}/{self.planned}] {' '.join(overrides)} -> {folder}")
-        status, said, was_there = "interrupted", "", (folder / FILE).is_file()
+        status, said, was_there, value = "interrupted", "", (folder / FILE).is_file(), None
         try:
             config = settled(self.command, config, overrides)
-            self.carry_out(config, folder)
+            value = self.carry_out(config, folder)
             status = "done"
         except Exception as error:
             status, said = verdict(error, folder)
@@ -81,9 +121,10 @@ class Errand:
             of_another = was_there and status == "refused"  # then the folder is that of an earlier run
             if not of_another and (self.command, status) != CUT_SHORT:
                 outcome.record()
+        return value
 
-    def carry_out(self, config: DictConfig, folder: Path) -> None:
-        """Build the run of `config`, keep the config in `folder`, and call the stage.
+    def carry_out(self, config: DictConfig, folder: Path) -> float | None:
+        """Build the run of `config`, keep the config in `folder`, and return what the stage returns.
 
         A run that is refused leaves the config of the run that the folder already held.
         """
@@ -92,11 +133,12 @@ class Errand:
         write_config(config, folder)
         module, _, function = self.stage.partition(":")
         try:
-            getattr(importlib.import_module(module), function)(run, folder)
+            value: float | None = getattr(importlib.import_module(module), function)(run, folder)
         except Refusal:
             if earlier:
                 file.write_bytes(earlier)
             raise
+        return value
 
 
 current: list[Errand] = []
@@ -105,9 +147,8 @@ current: list[Errand] = []
 
 def run(errand: Errand) -> None:
     """Let Hydra compose the jobs of the command line, and carry out `errand` for each; raise early refusals."""
-    lengths.register()
-    OmegaConf.register_new_resolver("of_run", value_of_run, replace=True)
-    ConfigStore.instance().store("schema", Run)
+    ready()
+    Plugins.instance().class_name_to_class[TUNER] = Tuner
     current.append(errand)
     logging.raiseExceptions = False  # a log on a full disk is not what the run fails of
     try:
@@ -118,6 +159,13 @@ def run(errand: Errand) -> None:
         raise
     finally:
         current.pop()
+
+
+def ready() -> None:
+    """Let Hydra know the schema and what option files compute with."""
+    lengths.register()
+    OmegaConf.register_new_resolver("of_run", value_of_run, replace=True)
+    ConfigStore.instance().store("schema", Run)
 
 
 class Preflight(Callback):
@@ -131,8 +179,9 @@ class Preflight(Callback):
 
     def on_multirun_start(self, config: DictConfig, config_name: str = "config", **_: Any) -> None:
         """Build each job of the sweep, where Hydra's own sweeper fixes the jobs beforehand."""
-        if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
-            current[-1].planned = 1
+        current[-1].sweep = Path(config.hydra.sweep.dir)
+        if not config.hydra.sweeper._target_.endswith("BasicSweeper"):  # then each is built when its turn comes
+            current[-1].planned = config.hydra.sweeper.get("trials", 1)
             return
         typed = as_typed(config.hydra.overrides.task)
         with refusing_at_once("", typed):
@@ -166,45 +215,6 @@ def built(config: DictConfig) -> Run:
     from ctxext.config.building import build  # the classes of a run import torch, composing doesn't
 
     return build(config)
-
-
-def settled(command: str, config: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """Return the config for `command`: `config`, or that of the earlier run that it names, with the `overrides`."""
-    earlier = str(config.run)
-    prompted = command != "generate" or config.prompt != ""
-    require(prompted, "generate needs prompt=TEXT, the text to go on from; prompt=- reads it from stdin")
-    if not earlier:
-        return unmeasured(command, adopted(untrained(command, config), overrides))
-    takers = f"{', '.join(OF_A_RUN[:-1])} and {OF_A_RUN[-1]}"
-    require(
-        command in OF_A_RUN,
-        f"run={earlier} is of {takers}; {command} takes base.path=FOLDER to start from weights",
-    )
-    path = Path(earlier)
-    is_folder = (path / "config.json").is_file() and not (path / FILE).is_file()  # of Hugging Face
-    if is_folder or path.suffix == GGUF:
-        config = untrained(command, config).copy()
-        config.run, config.base.path = "", earlier
-        return unmeasured(command, adopted(config, overrides))
-    return unmeasured(command, adopted_anew(saved_run(path, config, overrides), overrides))
-
-
-def untrained(command: str, config: DictConfig) -> DictConfig:
-    """Return `config`, with no step of training where `command` takes weights as they are."""
-    if command not in OF_A_RUN:
-        return config
-    config = config.copy()
-    config.trainer.steps = 0
-    return config
-
-
-def unmeasured(command: str, config: DictConfig) -> DictConfig:
-    """Return `config` with room for every length where `command` measures nothing, so that no evaluation refuses it."""
-    if command in WITHOUT_MEASURING:
-        config = config.copy()
-        for key in ("scored_tokens", "truncated_stride"):
-            OmegaConf.update(config, f"evaluation.{key}", 1)
-    return config
 
 
 def combinations(overrides: Sequence[str], params: Mapping[str, str]) -> Iterator[list[str]]:

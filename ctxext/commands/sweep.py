@@ -1,17 +1,21 @@
 """How jobs end: a failure is kept in its run's folder, and the sweep ends with a table of all jobs."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ctxext.commands.columns import aligned
 from ctxext.commands.disk import full_disk
 from ctxext.refusal import Refusal
 
-FAILURE = "failure.json"
+FAILURE, CONFIG = "failure.json", "config.yaml"
+MEASURING = ("train", "eval")
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,26 @@ def verdict(error: Exception, folder: Path) -> tuple[str, str]:
         return "failed", sentence
     said = str(error) or ("out of memory" if isinstance(error, MemoryError) else "without a reason")
     return "failed", " ".join(f"{type(error).__name__}: {said}".split())
+
+
+def ended_in(sweep: Path, command: str) -> Iterator[Outcome]:
+    """Yield how each job of `command` whose folder is in `sweep` ended, as the folder says.
+
+    One that measures is done once its results are there; of others nothing but a failure is kept.
+    """
+    for folder in sweep.iterdir() if sweep.is_dir() else ():
+        number = re.match(r"\d+", folder.name)
+        if number is None or not folder.is_dir():
+            continue
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            if (folder / FAILURE).is_file():
+                said = json.loads((folder / FAILURE).read_text(encoding="utf-8"))
+                yield Outcome(**(said | {"number": int(number[0]), "folder": folder}))
+            elif (folder / CONFIG).is_file():
+                plain = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+                done = command not in MEASURING or (folder / "results.json").is_file()
+                status = ("done", "") if done else ("unfinished", "it was killed; the same command line goes on")
+                yield Outcome(int(number[0]), plain["name"], plain["context_length"], folder, *status)
 
 
 def exit_status(outcomes: Sequence[Outcome], is_sweep: bool) -> int:

@@ -17,6 +17,7 @@ from ctxext.commands.footprint import planned
 from ctxext.commands.foundation import companions_of, device_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
+from ctxext.commands.tuning import tuned
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run
 from ctxext.evaluation.applications.applied import check_scorer
@@ -29,16 +30,19 @@ from ctxext.training.settings import WITHOUT
 from ctxext.training.signals import listening
 
 
-def train(run: Run, folder: Path) -> None:
-    """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache."""
+def train(run: Run, folder: Path) -> float | None:
+    """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache.
+
+    Where a sweeper tunes it, return what that makes least.
+    """
     device = device_of(run)  # refused before anything slow
     check_scorer(run.dataset.application)
     with company(run, folder, "train", device.type) as (mesh, common), journal_of(mesh, common, run.name) as journal:
-        carry_through(run, mesh, journal)
+        return carry_through(run, mesh, journal)
 
 
-def carry_through(run: Run, mesh: Mesh, journal: Journal) -> None:
-    """Carry `run` through its stages in each process of `mesh`; the first writes into the folder of `journal`."""
+def carry_through(run: Run, mesh: Mesh, journal: Journal) -> float | None:
+    """Return what `train` does, in each process of `mesh`; the first writes into the folder of `journal`."""
     folder = journal.folder
     with held(mesh, folder, journal), listening(journal.say) as stop:
         leave = partial(leave_if_asked, stop, journal, "train")
@@ -68,9 +72,11 @@ def carry_through(run: Run, mesh: Mesh, journal: Journal) -> None:
             leave(mesh=mesh)
             merged(method, run, journal)
             findings.add("extended", method, Path(run.cache), journal, leave)
-        if mesh.is_first:
-            findings.weigh(journal, leave)
-            conclude(run, "train", findings, method, journal)
+        if not mesh.is_first:
+            return None
+        findings.weigh(journal, leave)
+        conclude(run, "train", findings, method, journal)
+        return tuned(run, data, method, journal)
 
 
 def keep_words(run: Run, tokenizer: Tokenizer, mesh: Mesh, folder: Path) -> None:

@@ -22,6 +22,9 @@ GROUPS = (
     "evaluation",
     "search",
     "export",
+    "parallel",
+    "hardware",
+    "space",
 )
 SLOTS = ("model", "position", "mask", "attention", "dataset")
 """The groups whose options name a class in `_target_`."""

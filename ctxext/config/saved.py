@@ -15,7 +15,7 @@ from ctxext.config.schema import SAMPLING
 from ctxext.refusal import Refusal, nearest, require
 from ctxext.strangers import calm_yaml, check_links, text_of
 
-STAGES = ("base", "trainer", "evaluation", "search", "export")
+STAGES = ("base", "trainer", "evaluation", "search", "export", "parallel", "hardware")
 METHOD = ("position", "mask", "attention", "name")
 """What an overlay sets of a run that exists already."""
 PARALLEL = "parallel"

@@ -8,6 +8,7 @@ from typing import Any
 from ctxext.evaluation.settings import LONGEST, Evaluation
 from ctxext.formats.settings import Base, Export
 from ctxext.parallel.settings import Parallel
+from ctxext.planning.settings import Hardware
 from ctxext.refusal import require
 from ctxext.searching.settings import SearchSettings
 from ctxext.training.settings import Trainer
@@ -44,6 +45,7 @@ class Run:
     search: SearchSettings
     export: Export
     parallel: Parallel
+    hardware: Hardware
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""

@@ -5,7 +5,7 @@ Shapes: B rows, S tokens, Q queries, K keys, H heads.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ctxext.attention.softmax import Softmax
+from ctxext.kernels.gather import keys_of
 from ctxext.model.cache import DecoderCache
 from ctxext.places import Places
 from ctxext.seams import Mask, View
@@ -38,6 +39,8 @@ def mean_visible(view: View, length: int, device: torch.device) -> float:
     """Return how many keys a query sees in `view`, the mean of queries and heads of `length` tokens."""
     keys = Places.of(torch.arange(length, device=device)[None])
     columns = torch.linspace(0, length - 1, min(length, SAMPLED), device=device).round().long()
+    if view.reach.is_full:  # then no pair is looked at
+        return float(keys_of(view, queries_at(keys, columns), keys).double().mean())
     total = 0.0
     for some in torch.split(columns, AT_ONCE):
         seen = view.visible(queries_at(keys, some), keys).sum(dim=-1)
@@ -54,17 +57,24 @@ class Counted(NamedTuple):
 
 def attention_in_layers(network: Any, length: int) -> list[Counted]:
     """Return what the heads of each layer of `network` need for `length` tokens; nothing for one without heads."""
+    members = getattr(network, "members", ())
+    width = network.geometry.sizes.head_dim if members else 0
+    return counted_in_layers(members, length, width, network.unembedding[0].device)
+
+
+def counted_in_layers(members: Sequence[Any], length: int, width: int, device: torch.device) -> list[Counted]:
+    """Return what heads of `width` need for `length` tokens in layers with those `members`, counted on `device`."""
     known: list[tuple[tuple[Any, Any], Counted]] = []
     layers = []
-    for position, mask, attention in getattr(network, "members", ()):
+    for position, mask, attention in members:
         counted = next((counted for pair, counted in known if pair == (mask, attention)), None)
         if counted is None:
-            work = attention.work(mask, length, network.geometry.sizes.head_dim)
-            seen = [(mean_visible(view, length, network.unembedding[0].device), each) for view, each in work.by_pair]
+            work = attention.work(mask, length, width)
+            seen = [(mean_visible(view, length, device), each) for view, each in work.by_pair]
             products = sum(keys * each for keys, each in seen) + work.by_token
             counted = Counted(sum(keys for keys, _ in seen), products)
             known.append(((mask, attention), counted))
-        layers.append(counted._replace(products=counted.products + position.products(network.geometry.sizes.head_dim)))
+        layers.append(counted._replace(products=counted.products + position.products(width)))
     return layers
 
 

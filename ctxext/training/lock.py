@@ -31,6 +31,21 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
             file.truncate(0)
 
 
+def wait_for(folder: Path, say: Callable[[str], None], pause: Callable[[], None]) -> None:
+    """Return once no live process holds `folder`; `say` who does, and `pause` before it is looked at again."""
+    told = ""
+    while True:
+        try:
+            refuse_held(folder)
+        except Refusal as refusal:
+            if not told:
+                told = str(refusal)
+                say(f"waiting: {told}")
+            pause()
+        else:
+            return
+
+
 def refuse_held(folder: Path) -> None:
     """Refuse `folder`, naming who holds it, if a live process does; make nothing, and hold nothing."""
     with suppress(FileNotFoundError, NotADirectoryError, PermissionError), (folder / LOCK).open("rb") as file:

@@ -9,6 +9,17 @@ from types import FrameType
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 
 
+INTERRUPTED = 75
+
+
+class Interruption(SystemExit):
+    """The end of a run whose state is saved, by status 75, after the signal `number`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(INTERRUPTED)
+        self.number = number
+
+
 def unheard(sentence: str) -> None:
     """Tell nobody of `sentence`."""
 
@@ -19,6 +30,7 @@ class Stop:
     def __init__(self, say: Callable[[str], None] = unheard) -> None:
         self.asked = False
         self.interrupts = 0
+        self.number = 0
         self.say = say
 
     def handle(self, number: int, frame: FrameType | None) -> None:
@@ -28,6 +40,7 @@ class Stop:
             raise KeyboardInterrupt
         is_first, self.asked = not self.asked, True
         if is_first:
+            self.number = number
             with suppress(RuntimeError):  # the signal came in the midst of a line that is being written
                 self.say("stopping at the next point from which the run can go on; interrupt again to stop at once")
 

@@ -41,6 +41,8 @@ LISTS = (
     "[64,1000000000000]",
     "{_target_:os.system}",
 )
+PLANNED = "llama"
+"""How the names of models begin that are planned with, and never built: they have billions of weights."""
 POOLS = (NUMBERS, FRACTIONS, TEXTS, LISTS)
 
 
@@ -88,7 +90,7 @@ def words(seed: int) -> list[str]:
     typed, chosen = [], {"model": "tiny", "base": "tiny", "trainer": "default", "evaluation": "default"}
     for group in GROUPS:
         if draw.random() < (0.4 if group == "method" else 0.15):
-            option = draw.choice(options(group))
+            option = draw.choice([name for name in options(group) if not name.startswith(PLANNED)])
             chosen[group] = option
             name = misspelt(option, draw) if draw.random() < 0.05 else option
             plus = "+" if (group == "method") != (draw.random() < 0.03) else ""

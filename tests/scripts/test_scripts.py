@@ -1,6 +1,7 @@
 """Every script can be imported and its settings fit, so that one that the package has left behind is seen."""
 
 import importlib.util
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -42,3 +43,10 @@ def test_every_option_has_its_line_in_the_tables_of_the_methods() -> None:
     methods = loaded("methods")
     for group in methods.GROUPS:
         assert methods.table(group, {}).count("\n") == len(listed(group)) + 2
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.sh")), ids=lambda path: path.name)
+def test_a_shell_script_can_be_read_says_that_it_was_not_run_and_can_be_started(path: Path) -> None:
+    subprocess.run(["bash", "-n", path], check=True)
+    assert "\n# Not run: " in path.read_text(encoding="utf-8")
+    assert path.stat().st_mode & 0o111

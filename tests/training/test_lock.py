@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 
 from ctxext.refusal import Refusal
-from ctxext.training.lock import lock, refuse_held
+from ctxext.training.lock import lock, refuse_held, wait_for
 
 HOLD_AND_DIE = """
 import os, signal, sys
@@ -64,3 +66,15 @@ def test_a_held_folder_can_be_asked_for_without_taking_it(tmp_path: Path) -> Non
     refuse_held(tmp_path)
     with lock(tmp_path, silent):
         pass
+
+
+def test_a_folder_is_waited_for_until_its_holder_leaves_and_that_is_said_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    holder = ExitStack()
+    holder.enter_context(lock(tmp_path, said.append))
+    pauses = iter([lambda: None, lambda: None, holder.close])
+    wait_for(tmp_path, said.append, lambda: next(pauses)())
+    assert list(pauses) == []
+    assert said == [f"waiting: {tmp_path}: another run holds this folder, process {os.getpid()} on {gethostname()}"]
+    wait_for(tmp_path / "nobody", said.append, holder.close)
+    assert len(said) == 1
