@@ -11,8 +11,7 @@ import torch
 
 from ctxext.config.schema import Run
 from ctxext.data.rows import Rows
-from ctxext.evaluation.ledger import is_out_of_memory
-from ctxext.model.resident import free, held
+from ctxext.model.resident import free, held, is_out_of_memory
 from ctxext.reporting.proof import in_bytes
 from ctxext.training.checkpoint import steps
 from ctxext.training.memory import Forecast

@@ -1,4 +1,4 @@
-"""What is said when a disk is full."""
+"""What is said when a disk is full, or has no place for a folder."""
 
 import errno
 import os
@@ -6,8 +6,20 @@ import re
 import shutil
 from pathlib import Path
 
+from ctxext.refusal import require
+
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 """A disk without room, a limit on the size of a file, and a quota."""
+
+
+def check_cache(folder: Path) -> None:
+    """Refuse a cache at `folder` if no folder can be there; make none."""
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+        reason = "" if there.is_dir() else f"{there} is no folder"
+    except OSError as error:
+        reason = str(error.strerror)
+    require(not reason, f"cache={folder}: no folder can be made there ({reason}); write cache=FOLDER with another")
 
 
 def full_disk(error: BaseException, folder: Path) -> str:

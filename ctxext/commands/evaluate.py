@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ctxext.commands.conclusion import conclude
-from ctxext.commands.foundation import base_members, device_of, read_base, show
+from ctxext.commands.device import device_of
+from ctxext.commands.foundation import base_members, read_base, show
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.commands.saved_network import saved_network
@@ -20,7 +21,6 @@ from ctxext.evaluation.protocol import chosen
 from ctxext.evaluation.results import TRAINED_ON
 from ctxext.evaluation.text.language import last_end
 from ctxext.reporting.journal import Journal
-from ctxext.training.lock import lock
 from ctxext.training.signals import listening
 
 
@@ -34,7 +34,7 @@ def evaluate(run: Run, folder: Path) -> None:
     """
     check_scorer(run.dataset.application)
     run = replace(run, export=replace(run.export, format=[]))
-    with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
+    with Journal(folder, run.name) as journal, listening(journal.say) as stop:
         leave = partial(leave_if_asked, stop, journal, "eval")
         for note in notes(run):
             journal.say(note)

@@ -22,16 +22,18 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from ctxext.commands.disk import check_cache
 from ctxext.commands.sweep import Outcome, verdict
 from ctxext.config import lengths
 from ctxext.config.adoption import adopted, adopted_anew
 from ctxext.config.folders import CONFIG_DIR
 from ctxext.config.mistakes import sentence
-from ctxext.config.record import FILE, write_config
+from ctxext.config.record import FILE, offered
 from ctxext.config.saved import saved_run, value_of_run
 from ctxext.config.schema import Run
 from ctxext.formats.bases import GGUF
 from ctxext.refusal import Refusal, require
+from ctxext.training.lock import Held, lock
 
 LOG = logging.getLogger(__name__)
 OF_A_RUN = ("eval", "export", "generate")
@@ -71,6 +73,7 @@ class Errand:
             status = "done"
         except Exception as error:
             status, said = verdict(error, folder)
+            was_there |= isinstance(error, Held)
             LOG.info(traceback.format_exc())  # into the run's log; the console has the sentence
             if self.show_traceback:
                 traceback.print_exc()
@@ -82,20 +85,12 @@ class Errand:
                 outcome.record()
 
     def carry_out(self, config: DictConfig, folder: Path) -> None:
-        """Build the run of `config`, keep the config in `folder`, and call the stage.
-
-        A run that is refused leaves the config of the run that the folder already held.
-        """
-        run, file = built(config), folder / FILE
-        earlier = file.read_bytes() if file.is_file() else b""
-        write_config(config, folder)
+        """Build the run of `config`, lock `folder`, keep the config there as far as it fits, and call the stage."""
+        run = built(config)
+        check_cache(Path(run.cache))
         module, _, function = self.stage.partition(":")
-        try:
+        with lock(folder, self.announce), offered(config, folder):
             getattr(importlib.import_module(module), function)(run, folder)
-        except Refusal:
-            if earlier:
-                file.write_bytes(earlier)
-            raise
 
 
 current: list[Errand] = []

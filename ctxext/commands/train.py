@@ -9,9 +9,10 @@ from typing import Any
 
 from ctxext.commands.check import prove_in_brief
 from ctxext.commands.conclusion import conclude
+from ctxext.commands.device import device_of
 from ctxext.commands.extension import extend, merged, rows_of
 from ctxext.commands.footprint import planned
-from ctxext.commands.foundation import companions_of, device_of, prepared, read_through, untouched
+from ctxext.commands.foundation import companions_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.config.legality import notes
@@ -21,7 +22,6 @@ from ctxext.evaluation.protocol import chosen
 from ctxext.evaluation.text.language import drawn_end
 from ctxext.formats.companions import TOKENIZER
 from ctxext.reporting.journal import Journal
-from ctxext.training.lock import lock
 from ctxext.training.settings import WITHOUT
 from ctxext.training.signals import listening
 
@@ -30,7 +30,7 @@ def train(run: Run, folder: Path) -> None:
     """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache."""
     device_of(run)  # refused before anything slow
     check_scorer(run.dataset.application)
-    with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
+    with Journal(folder, run.name) as journal, listening(journal.say) as stop:
         leave = partial(leave_if_asked, stop, journal)
         leave()
         for note in notes(run):

@@ -22,7 +22,7 @@ from ctxext.training.optimiser import RATIO, autocast, compute_dtype, make_optim
 from ctxext.training.schedule import learning_rate
 from ctxext.training.settings import Trainer
 from ctxext.training.signals import Stop
-from ctxext.training.soundness import check_skips, fault, leave_out
+from ctxext.training.soundness import check_skips, leave_out, unsound
 
 STEPS = 1_000_003
 """More steps than a run has, so that no two draws of neighbouring seeds are alike."""
@@ -96,7 +96,7 @@ def fit(
             if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
                 watcher.settle()
                 counts = {"step": step, "tokens": progress.tokens, "skips": progress.skips}
-                told = {"identity": course.identity, drift.KEY: drift.surroundings(device), **course.left_out}
+                told = {"identity": course.identity, drift.KEY: drift.surroundings(device, settings), **course.left_out}
                 state = counts | told
                 checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep)
             if progress.interrupted:
@@ -131,7 +131,7 @@ def update(model: nn.Module, course: Course, optimiser: torch.optim.AdamW, step:
     batch = feed.take()
     total = accumulate_gradients(model, batch, settings)
     loss, norm = torch.stack([total, clip_grad_norm_(model.parameters(), settings.max_grad_norm)]).tolist()
-    reason = fault(loss, norm)
+    reason = unsound(loss, norm)
     if reason:
         leave_out(batch, step, reason, settings, course.checkpoints.parent)
     else:
@@ -176,6 +176,7 @@ def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tupl
     optimiser = make_optimiser(model, course.settings)
     if course.settings.resume == "never":
         checkpoint.clear(course.checkpoints)
+    checkpoint.sweep(course.checkpoints)
     newest = checkpoint.newest(course.checkpoints, say)
     if newest is None:
         return Progress(), optimiser
@@ -183,7 +184,8 @@ def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tupl
     allowed = course.settings.resume_allow
     drift.check_identity(saved["identity"], course.identity, newest, allowed, say)  # first: loading changes the model
     state = checkpoint.load(newest, model, optimiser)
-    warning = drift.moved(state.get(drift.KEY, {}), drift.surroundings(next(model.parameters()).device))
+    here = drift.surroundings(next(model.parameters()).device, course.settings)
+    warning = drift.moved(state.get(drift.KEY, {}), here)
     for sentence in filter(None, (warning, f"going on from {newest.name}")):
         say(sentence)
     return Progress(state["step"], state["tokens"], skips=state.get("skips", 0)), optimiser
