@@ -1,6 +1,7 @@
 """Where a run computes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch

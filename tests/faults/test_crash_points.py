@@ -36,6 +36,7 @@ def test_after_a_crash_at_any_call_of_a_save_the_newest_whole_step_loads_and_the
         crashed = ended.status == child.CRASHED
         assert crashed or ended.status == 0, ended.said
         warned: list[str] = []
+        checkpoint.sweep(folder)
         found = checkpoint.newest(folder, warned.append)
         assert found is not None
         assert not warned, "a crash leaves no broken step, only its remains"
