@@ -163,8 +163,8 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
         for note in filter(None, (told_of(rows), shortfall(run, data))):
             journal.say(note)
         device = network.unembedding[0].device
-        with arranged(run.trainer, device) as freed, Ceiling(run, rows, device, checkpoints) as ceiling:
-            forecast, before = forecast_of(network, run, rows), peak(device)
+        with arranged(run.trainer, device) as freed, Ceiling(network, run, rows, checkpoints) as ceiling:
+            forecast, before = forecast_of(network, run, rows, checkpoints), peak(device)
             ceiling.forecast = forecast
             journal.say(f"memory {foretold(forecast)}{freed and f'; that of freed tensors is {freed}'}")
             pace = pace_of(network, run, rows)

@@ -47,7 +47,7 @@ def train(run: Run, folder: Path) -> None:
         method = read_through(base, run)
         plan = Plan(base, method, is_changed=members(base) != members(method), is_trained=run.trainer.steps > 0)
         if plan.is_trained and run.trainer.adapter == WITHOUT:  # an adapter is attached only once the base is measured
-            journal.say(f"plan   {planned(method, run, rows_of(run, data))}")
+            journal.say(f"plan   {planned(method, run, rows_of(run, data), folder / 'checkpoints')}")
         findings = Findings(data, marked(ground, base, Path(run.cache), journal, leave), plan.reasons())
         for subject, network in plan.untrained().items():
             findings.add(subject, network, Path(run.cache), journal, leave)
