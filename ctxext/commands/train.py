@@ -28,6 +28,7 @@ from ctxext.training.signals import listening
 
 def train(run: Run, folder: Path) -> None:
     """Carry `run` through its stages; everything it makes lies in `folder`, but for what is kept in its cache."""
+    folder.mkdir(parents=True, exist_ok=True)
     device_of(run)  # refused before anything slow
     check_scorer(run.dataset.application)
     with Journal(folder, run.name) as journal, listening(journal.say) as stop:
