@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from stat import S_ISDIR
 
 from ctxext.refusal import require
 
@@ -14,11 +15,15 @@ FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 def check_cache(folder: Path) -> None:
     """Refuse a cache at `folder` if no folder can be there; make none."""
-    try:
-        there = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
-        reason = "" if there.is_dir() else f"{there} is no folder"
-    except OSError as error:
-        reason = str(error.strerror)
+    reason = ""
+    for place in (folder, *folder.absolute().parents):
+        try:
+            reason = "" if S_ISDIR(place.stat().st_mode) else f"{place} is no folder"
+        except (FileNotFoundError, NotADirectoryError):  # then one above says more
+            continue
+        except OSError as error:
+            reason = str(error.strerror)
+        break
     require(not reason, f"cache={folder}: no folder can be made there ({reason}); write cache=FOLDER with another")
 
 
