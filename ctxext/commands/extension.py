@@ -38,7 +38,7 @@ from ctxext.training.spikes import Spikes
 FAULTS = ("resume_allow", "nonfinite", "nonfinite_limit")
 """What is done about faults: it changes no number of a run that has none."""
 UNRELATED = ("save_every", "keep", "resume", "compile", "gradient_checkpointing", *FAULTS)
-"""Settings of the trainer that change no number, but the last bits of some: of these a run that goes on is warned."""
+"""Settings of the trainer that change no number; `compile` changes last bits, of which a run that goes on is warned."""
 DRAWING = ("positions", "max_position")
 """Settings of the trainer that change none where positions are as laid."""
 ADAPTING = ("adapter", "lora_")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+from ctxext.commands import extension
 from ctxext.commands.extension import course_of, extend, identity_of, row_length, rows_of, sampler_of, step_size
 from ctxext.commands.foundation import prepared, read_through, untouched
 from ctxext.config.schema import Run
@@ -23,6 +24,7 @@ from ctxext.maths.fingerprint import fingerprint
 from ctxext.position.sampling import AsLaid, Pose, Randomized
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
+from ctxext.training.drift import versions
 from ctxext.training.loop import Watcher, fit, resume
 from ctxext.training.settings import Trainer
 from ctxext.training.signals import Stop
@@ -49,6 +51,7 @@ def network(tiny: Callable[..., Run]) -> Any:
         (("dataset.recall_share=0.5",), {"dataset.recall_share"}),
         (("trainer=pose",), {"trainer.positions", "trainer.max_position", "base.trained_length"}),
         (("trainer.max_position=99",), set()),
+        (("trainer.precision=fp32", "trainer.compile=true", "trainer.gradient_checkpointing=true"), set()),
         (("dataset.count=61",), {"data", "tokenizer"}),
         (
             (
@@ -70,6 +73,44 @@ def test_all_that_the_weights_depend_on_is_part_of_the_identity(
     first, second = (identity_of(run, prepared(run, journal)) for run in (tiny(), tiny(*words)))
 
     assert {key for key in first | second if first.get(key) != second.get(key)} == differing
+
+
+def test_a_precision_that_is_chosen_by_the_device_is_compared_as_what_it_means(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny()
+    data = prepared(run, Journal(tmp_path, "a"))
+    assert identity_of(run, data)["trainer.precision"] == "float32"
+    monkeypatch.setattr(extension, "device_of", lambda run: torch.device("cuda"))
+    assert identity_of(run, data)["trainer.precision"] == "bfloat16"
+
+
+def test_what_a_run_goes_on_from_has_the_versions_of_what_made_it(
+    tiny: Callable[..., Run], network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, journal = tiny(), Journal(tmp_path, "a")
+    data = prepared(run, journal)
+    weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+    monkeypatch.setattr(extension, "versions", lambda: versions() | {"versions.numpy": "9"})
+    network.load_state_dict(weights)
+    with pytest.raises(ValueError, match=r"since versions.numpy was '.*' and is '9'; .*=\[versions.numpy\]"), journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+    with journal:
+        allowing = tiny("trainer.resume_allow=[versions.numpy]")
+        extend(network, allowing, data, tmp_path / "checkpoints", journal, Stop())
+
+
+def test_a_base_that_other_versions_trained_is_taken_as_it_is(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, journal = tiny(), Journal(tmp_path, "a")
+    data = prepared(run, journal)
+    first = untouched(run, data, journal, Stop()).state_dict()
+    monkeypatch.setattr(extension, "versions", lambda: versions() | {"versions.torch": "9"})
+    again = untouched(run, data, journal, Stop()).state_dict()
+    assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
 
 
 def test_the_base_s_weights_are_part_of_what_a_run_goes_on_from(

@@ -11,6 +11,7 @@ import os
 import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -37,12 +38,28 @@ OVERRIDES = """
 """.split()  # noqa: SIM905
 CLOCK = {"seconds", "waited"}
 TOLD: list[str] = []
+LIMIT = scale.times(300, 1800)
+"""Seconds that a test may take, most of which it waits for others."""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what was counted."""
     for line in TOLD:
         terminalreporter.write_line(f"faults: {line}")
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    """Let a test fail that waits without end."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError(f"it still runs after {LIMIT} s")
+
+    found = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, found)
 
 
 @pytest.fixture
