@@ -31,10 +31,10 @@ def first_batch(network: Any, run: Run, rows: Rows) -> Batch:
     return rows.batch(0, run.trainer.batch_tokens // rows.length).to(network.unembedding[0].device)
 
 
-def forecast_of(network: Any, run: Run, rows: Rows, checkpoints: Path) -> Forecast:
+def forecast_of(network: Any, run: Run, rows: Rows, checkpoints: Path | None = None) -> Forecast:
     """Return the memory that training `network` on `rows` takes, as `run` says; refuse what can't fit.
 
-    The refusal names settings that would, and how what is saved in `checkpoints` goes on under them.
+    The refusal names settings that would, and how what is saved in `checkpoints`, if any, goes on under them.
     """
     batch = first_batch(network, run, rows)
     forecast, available = memory.forecast(network, batch, run.trainer), free(batch.tokens.device)
@@ -42,7 +42,7 @@ def forecast_of(network: Any, run: Run, rows: Rows, checkpoints: Path) -> Foreca
         sentence = f"training adds about {in_bytes(forecast.added)} to the memory, and {in_bytes(available)} are free"
         settings = remedy(network, batch, run.trainer, available)
         advice = f"{settings} would fit" if settings else f"{SMALLER} takes less"
-        kept = saved_in(checkpoints) if "trainer.accumulate=" in settings else ""
+        kept = saved_in(checkpoints) if checkpoints and "trainer.accumulate=" in settings else ""
         raise Refusal("; ".join(filter(None, (sentence, advice, kept))))
     return forecast
 

@@ -46,6 +46,7 @@ YARN_TURNS = 32.0, 1.0
 def search(run: Run, folder: Path) -> None:
     """Search LongRoPE's long factors for the base of `run` at its context length; leave them in `folder` as options."""
     check(run)
+    folder.mkdir(parents=True, exist_ok=True)
     device_of(run)
     with Journal(folder, run.name) as journal, listening(journal.say) as stop:
         for note in notes(run):
