@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-import ctxext
+from ctxext import __version__
 from ctxext.refusal import nearest, require
 from ctxext.training.settings import Trainer
 
@@ -22,7 +22,7 @@ LIBRARIES = ("numpy", "tokenizers", "torch")
 
 def versions() -> dict[str, str]:
     """Return by key which versions a run depends on."""
-    found = {"ctxext": ctxext.__version__} | {name: version(name) for name in LIBRARIES}
+    found = {"ctxext": __version__} | {name: version(name) for name in LIBRARIES}
     return {f"versions.{name}": number for name, number in found.items()}
 
 
