@@ -404,6 +404,21 @@ def test_a_folder_that_cannot_be_made_is_named_with_its_key(
     assert not ran
 
 
+@pytest.mark.parametrize("command", ["train", "check"])
+@pytest.mark.parametrize("kind", ["long", "itself", "lock"])
+def test_a_folder_that_can_hold_no_run_is_refused_in_a_sentence(
+    command: str, kind: str, typed: Callable[..., int], ran: Ran, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("itself").symlink_to("itself")
+    Path("lock/.lock").mkdir(parents=True)
+    folder = {"long": "long" * 99}.get(kind, kind)
+    assert typed(command, f"hydra.run.dir={folder}") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("ctxext: hydra.run.dir: no ")
+    assert len(said.splitlines()) == 1
+    assert ran == []
+
+
 def test_an_export_without_a_run_is_of_the_base_and_trains_nothing(typed: Callable[..., int], ran: Ran) -> None:
     assert typed("export", "+method=yarn") == 0
     assert (ran[0][0].run, ran[0][0].base.path, ran[0][0].trainer.steps) == ("", "pkg://tiny", 0)

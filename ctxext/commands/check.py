@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
+from ctxext.commands.device import device_of
 from ctxext.commands.extension import rows_of
 from ctxext.commands.footprint import forecast_of, foretold, pace_of, timed
-from ctxext.commands.foundation import base_members, device_of, prepared, read_base
+from ctxext.commands.foundation import base_members, prepared, read_base
 from ctxext.commands.planning import is_planned, plan
 from ctxext.config.legality import notes
 from ctxext.config.schema import Run

@@ -1,13 +1,30 @@
-"""What is said when a disk is full."""
+"""What is said when a disk is full, or has no place for a folder."""
 
 import errno
 import os
 import re
 import shutil
 from pathlib import Path
+from stat import S_ISDIR
+
+from ctxext.refusal import require
 
 FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 """A disk without room, a limit on the size of a file, and a quota."""
+
+
+def check_cache(folder: Path) -> None:
+    """Refuse a cache at `folder` if no folder can be there; make none."""
+    reason = ""
+    for place in (folder, *folder.absolute().parents):
+        try:
+            reason = "" if S_ISDIR(place.stat().st_mode) else f"{place} is no folder"
+        except (FileNotFoundError, NotADirectoryError):  # then one above says more
+            continue
+        except OSError as error:
+            reason = str(error.strerror)
+        break
+    require(not reason, f"cache={folder}: no folder can be made there ({reason}); write cache=FOLDER with another")
 
 
 def full_disk(error: BaseException, folder: Path) -> str:

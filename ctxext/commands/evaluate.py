@@ -5,9 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ctxext.commands.company import company, held, journal_of
+from ctxext.commands.company import company, journal_of
 from ctxext.commands.conclusion import conclude
-from ctxext.commands.foundation import base_members, device_of, read_base, show
+from ctxext.commands.device import device_of
+from ctxext.commands.foundation import base_members, read_base, show
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.commands.saved_network import saved_network
@@ -44,7 +45,7 @@ def evaluate(run: Run, folder: Path) -> None:
 
 def score(run: Run, mesh: Mesh, journal: Journal) -> None:
     """Score what `run` names in each process of `mesh`; the first writes into the folder of `journal`."""
-    with held(mesh, journal.folder, journal), listening(journal.say) as stop:
+    with listening(journal.say) as stop:
         leave = partial(leave_if_asked, stop, journal, "eval")
         for note in notes(run):
             journal.say(note)

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 import torch
 
 from ctxext.commands.ceiling import Ceiling
+from ctxext.commands.device import device_of
 from ctxext.commands.footprint import forecast_of, foretold, pace_of, reached, taken, timed
 from ctxext.commands.probing import make_probe, shortfall
+from ctxext.config.record import accept
 from ctxext.config.schema import Run
 from ctxext.data.lessons import RECALL, Lessons
 from ctxext.data.prepare import Prepared
@@ -27,7 +29,9 @@ from ctxext.training.adapters import attach, merge
 from ctxext.training.allocator import arranged
 from ctxext.training.checkpoint import FROZEN, frozen
 from ctxext.training.compiling import as_written, compiled
+from ctxext.training.drift import versions
 from ctxext.training.loop import Course, Progress, Watcher, fit, resume
+from ctxext.training.optimiser import compute_dtype
 from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.shares import spread
 from ctxext.training.signals import Stop
@@ -36,7 +40,7 @@ from ctxext.training.spikes import Spikes
 FAULTS = ("resume_allow", "nonfinite", "nonfinite_limit")
 """What is done about faults: it changes no number of a run that has none."""
 UNRELATED = ("save_every", "keep", "resume", "compile", "gradient_checkpointing", *FAULTS)
-"""Settings of the trainer that change no number."""
+"""Settings of the trainer that change no number; `compile` changes last bits, of which a run that goes on is warned."""
 DRAWING = ("positions", "max_position")
 """Settings of the trainer that change none where positions are as laid."""
 ADAPTING = ("adapter", "lora_")
@@ -57,12 +61,16 @@ def identity_of(run: Run, data: Prepared) -> dict[str, Any]:
     lengths = {"context_length": run.context_length, "seed": run.seed, "dataset.recall_share": run.dataset.recall_share}
     lessons = {} if lessons_of(run) == Lessons() else {"dataset.lessons": repr(lessons_of(run))}
     pairs = {} if data.train.targets is None else {"rows": "whole pairs"}  # once they were cut anywhere
+    drawn = {} if run.trainer.positions == AS_LAID else {"base.trained_length": row_length(run)}
+    precision = str(compute_dtype(run.trainer.precision, device_of(run))).removeprefix("torch.")
     return {
         **members,
         **trainer,
         **lengths,
         **lessons,
         **pairs,
+        **drawn,
+        "trainer.precision": precision,
         "data": data.digest,
         "tokenizer": fingerprint({}, data.tokenizer.to_str()),
     }
@@ -96,7 +104,7 @@ def course_of(network: Any, run: Run, data: Prepared, rows: Rows, checkpoints: P
 
     Its checkpoints leave out frozen weights that can be read again from the base's files.
     """
-    identity = identity_of(run, data) | {"base": fingerprint(network.state_dict())}
+    identity = identity_of(run, data) | {"base": fingerprint(network.state_dict())} | versions()
     attach(network, run.trainer, run.seed)
     is_read_again = bool(run.base.path) and run.trainer.adapter != WITHOUT
     left_out = {FROZEN: fingerprint(frozen(network))} if is_read_again else {}
@@ -149,14 +157,15 @@ def extend(network: Any, run: Run, data: Prepared, checkpoints: Path, journal: J
     rows = rows_of(run, data)
     course = course_of(network, run, data, rows, checkpoints)
     progress, optimiser = resume(network, course, journal.say)
+    accept(checkpoints.parent)
     journal.truncate(progress.step)
     if progress.step < run.trainer.steps:
         journal.say(f"train  {planned(network, run, rows)}")
         for note in filter(None, (told_of(rows), shortfall(run, data))):
             journal.say(note)
         device = network.unembedding[0].device
-        with arranged(run.trainer, device) as freed, Ceiling(run, rows, device, checkpoints) as ceiling:
-            forecast, before = forecast_of(network, run, rows), peak(device)
+        with arranged(run.trainer, device) as freed, Ceiling(network, run, rows, checkpoints) as ceiling:
+            forecast, before = forecast_of(network, run, rows, checkpoints), peak(device)
             ceiling.forecast = forecast
             journal.say(f"memory {foretold(forecast)}{freed and f'; that of freed tensors is {freed}'}")
             pace = pace_of(network, run, rows)

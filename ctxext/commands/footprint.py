@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -16,12 +17,15 @@ from ctxext.reporting.measured import Row
 from ctxext.reporting.progress import in_time
 from ctxext.reporting.proof import in_bytes
 from ctxext.training import memory
+from ctxext.training.checkpoint import steps
 from ctxext.training.fitting import remedy
 from ctxext.training.memory import Forecast
 from ctxext.training.pace import step_seconds
 
 CERTAIN = 1.2
 """What is predicted may be a fifth too much: a run is refused where it can't fit even so."""
+
+SMALLER = "a smaller context_length or model, or trainer.adapter=lora,"
 
 
 def first_batch(network: Any, run: Run, rows: Rows) -> Batch:
@@ -35,19 +39,27 @@ def first_batch(network: Any, run: Run, rows: Rows) -> Batch:
     return batch.to(network.unembedding[0].device)
 
 
-def forecast_of(network: Any, run: Run, rows: Rows) -> Forecast:
+def forecast_of(network: Any, run: Run, rows: Rows, checkpoints: Path | None = None) -> Forecast:
     """Return the memory that training `network` on `rows` takes, as `run` says; refuse what can't fit.
 
-    The refusal names settings that would.
+    The refusal names settings that would, and how what is saved in `checkpoints`, if any, goes on under them.
     """
     batch = first_batch(network, run, rows)
     forecast, available = memory.forecast(network, batch, run.trainer), free(batch.tokens.device)
     if forecast.added > CERTAIN * available and here().settings.shard == 1:  # of weights that aren't parted
         sentence = f"training adds about {in_bytes(forecast.added)} to the memory, and {in_bytes(available)} are free"
         settings = remedy(network, batch, run.trainer, available)
-        less = "a smaller context_length or model, or trainer.adapter=lora, takes less"
-        raise Refusal(f"{sentence}; {settings} would fit" if settings else f"{sentence}; {less}")
+        advice = f"{settings} would fit" if settings else f"{SMALLER} takes less"
+        kept = saved_in(checkpoints) if checkpoints and "trainer.accumulate=" in settings else ""
+        raise Refusal("; ".join(filter(None, (sentence, advice, kept))))
     return forecast
+
+
+def saved_in(checkpoints: Path) -> str:
+    """Return which step of `checkpoints` a run goes on from, and how in other parts, or nothing if none is saved."""
+    saved = max(steps(checkpoints), default=0)
+    way = "from which it goes on, in other parts with trainer.resume_allow=[trainer.accumulate]"
+    return f"step {saved} is saved, {way}" if saved else ""
 
 
 def foretold(forecast: Forecast) -> str:
@@ -87,7 +99,10 @@ def taken(seconds: float, rows: Iterable[Row]) -> str:
     return f"{in_time(median(row['seconds'] for row in rows))} a step, {in_time(seconds)} predicted"
 
 
-def planned(network: Any, run: Run, rows: Rows) -> str:
-    """Return in brief what training `network` on `rows` takes, as `run` says; refuse what can't fit."""
-    size = in_bytes(forecast_of(network, run, rows).peak)
+def planned(network: Any, run: Run, rows: Rows, checkpoints: Path) -> str:
+    """Return in brief what training `network` on `rows` takes, as `run` says; refuse what can't fit.
+
+    What is saved already is in `checkpoints`.
+    """
+    size = in_bytes(forecast_of(network, run, rows, checkpoints).peak)
     return f"training will take {size} of memory, and {timed(pace_of(network, run, rows), run.trainer.steps)}"

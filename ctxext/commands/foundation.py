@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 
 from ctxext.attention.softmax import Softmax
 from ctxext.commands.company import held, journal_of
+from ctxext.commands.device import device_of
 from ctxext.commands.extension import extend, identity_of
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.config.schema import Run
@@ -28,6 +29,7 @@ from ctxext.position.nope import Nope
 from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.table import ledger_table
+from ctxext.training.drift import versions
 from ctxext.training.lock import wait_for
 from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
@@ -110,7 +112,7 @@ def scratch(run: Run, data: Prepared) -> Scratch:
         learning_rate=run.base.learning_rate,
         batch_tokens=run.base.batch_tokens,
         resume="auto",
-        resume_allow=[],
+        resume_allow=[*versions()],  # whoever trained a base that is kept, it is named by its own weights
         positions=AS_LAID,
         adapter=WITHOUT,
     )
@@ -152,14 +154,3 @@ def read_through(network: Any, run: Run) -> Any:
     """
     torch.manual_seed(run.seed)
     return network.reading(run.position, run.mask, run.attention)
-
-
-def device_of(run: Run) -> torch.device:
-    """Return the device that `run.device` names; auto is CUDA where there is one."""
-    if run.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    require(
-        run.device == "cpu" or torch.cuda.is_available(),
-        f"device={run.device}: PyTorch finds no CUDA device here; use device=cpu",
-    )
-    return torch.device(run.device)

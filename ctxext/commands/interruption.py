@@ -1,5 +1,6 @@
 """How a run that is asked to end does so: status 75, and the command that goes on from there; or at once."""
 
+import re
 import shlex
 import signal
 import threading
@@ -15,6 +16,9 @@ from ctxext.parallel.mesh import ALONE, Mesh
 from ctxext.reporting.journal import Journal
 from ctxext.training.signals import Interruption, Stop
 
+ANEW = re.compile(r"\+{0,2}trainer\.resume=")
+"""The word that says whether a run goes on: what was saved may be deleted by it."""
+
 
 def leave_if_asked(stop: Stop, journal: Journal, command: str = "train", mesh: Mesh = ALONE) -> None:
     """End the program with 75 if `stop` was asked for, and say in `journal` how `command` goes on in its folder.
@@ -22,7 +26,9 @@ def leave_if_asked(stop: Stop, journal: Journal, command: str = "train", mesh: M
     If any process of `mesh` was asked to, all of them end, and all must be here.
     """
     if mesh.any(stop.asked):
-        journal.say(f"interrupted; what goes on from here: {typed(command, f'hydra.run.dir={journal.folder}')}")
+        words = [word for word in task() if not ANEW.match(word)]  # which would begin anew
+        said = spoken(command, *words, f"hydra.run.dir={journal.folder}")
+        journal.say(f"interrupted; what goes on from here: {said}")
         raise Interruption(stop.number)
 
 
@@ -41,8 +47,17 @@ def interruptible() -> Iterator[None]:
 
 def typed(command: str, *further: str) -> str:
     """Return the command line of this job of `command` alone, be it one of a sweep or not, with the words `further`."""
-    words = as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    return spoken(command, *task(), *further)
+
+
+def task() -> list[str]:
+    """Return the overrides of this job, as they were typed."""
+    return as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+
+
+def spoken(command: str, *words: str) -> str:
+    """Return the command line of `command` with its `words`, fit for a shell; torchrun's where that was used."""
     own, start = OWN.get(), ["ctxext"]
     if launched()[1] > 1:
         start = ["torchrun", "--nproc-per-node", str(local_size()), "-m", *start]
-    return shlex.join([*start, command, *words, *further, *([] if own is None else ["--config-dir", str(own)])])
+    return shlex.join([*start, command, *words, *([] if own is None else ["--config-dir", str(own)])])

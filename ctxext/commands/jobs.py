@@ -10,7 +10,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,17 +25,20 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from ctxext.commands.disk import check_cache
+from ctxext.commands.keeping import kept
 from ctxext.commands.settling import settled
 from ctxext.commands.sweep import Outcome, ended_in, verdict
 from ctxext.commands.tuner import TUNER, Tuner
 from ctxext.config import lengths
 from ctxext.config.folders import CONFIG_DIR, OWN
 from ctxext.config.mistakes import sentence
-from ctxext.config.record import FILE, write_config
+from ctxext.config.record import FILE
 from ctxext.config.saved import value_of_run
 from ctxext.config.schema import Run
-from ctxext.parallel.launch import TOGETHER, launched
+from ctxext.parallel.launch import TOGETHER, follows, launched
 from ctxext.refusal import Refusal, require
+from ctxext.training.lock import Held
 from ctxext.training.signals import Interruption
 
 LOG = logging.getLogger(__name__)
@@ -112,6 +115,7 @@ class Errand:
             status = "done"
         except Exception as error:
             status, said = verdict(error, folder)
+            was_there |= isinstance(error, Held)
             LOG.info(traceback.format_exc())  # into the run's log; the console has the sentence
             if self.show_traceback:
                 traceback.print_exc()
@@ -124,20 +128,15 @@ class Errand:
         return value
 
     def carry_out(self, config: DictConfig, folder: Path) -> float | None:
-        """Build the run of `config`, keep the config in `folder`, and return what the stage returns.
+        """Build the run of `config`, lock `folder`, keep the config there as far as it fits, and call the stage.
 
-        A run that is refused leaves the config of the run that the folder already held.
+        Of processes that carry it out together the first locks and keeps; return what the stage returns.
         """
-        run, file = built(config), folder / FILE
-        earlier = file.read_bytes() if file.is_file() else b""
-        write_config(config, folder)
+        run = built(config)
+        check_cache(Path(run.cache))
         module, _, function = self.stage.partition(":")
-        try:
+        with nullcontext() if follows() else kept(config, folder, self.announce):
             value: float | None = getattr(importlib.import_module(module), function)(run, folder)
-        except Refusal:
-            if earlier:
-                file.write_bytes(earlier)
-            raise
         return value
 
 

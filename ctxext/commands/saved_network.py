@@ -7,16 +7,19 @@ import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
+from ctxext.commands.device import device_of
 from ctxext.commands.extension import merged
-from ctxext.commands.foundation import companions_of, device_of, read_base, read_through
+from ctxext.commands.foundation import companions_of, read_base, read_through
 from ctxext.config.schema import Run
 from ctxext.formats.bases import open_base
 from ctxext.formats.companions import SETTINGS, TOKENIZER, Companions, read_companions
+from ctxext.formats.huggingface.reading.shards import read_header
 from ctxext.formats.trial import tried
 from ctxext.refusal import Refusal, require
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
 from ctxext.training.adapters import attach
+from ctxext.training.manifest import MODEL
 from ctxext.training.settings import WITHOUT
 
 
@@ -45,6 +48,7 @@ def saved_network(run: Run, journal: Journal) -> Saved:
 
 def weights_of(run: Run, folder: Path, journal: Journal) -> Any:
     """Return the network that the run in `folder` left: its newest checkpoint, or its base if it trained nothing."""
+    check_plain(folder / "checkpoints")
     newest = checkpoint.newest(folder / "checkpoints", journal.say)
     if newest is None and run.base.path and run.trainer.steps == 0:
         return read_through(read_base(run), run)
@@ -58,12 +62,19 @@ def weights_of(run: Run, folder: Path, journal: Journal) -> Any:
     return network
 
 
+def check_plain(checkpoints: Path) -> None:
+    """Refuse a link at `checkpoints` of a run, or below: it may lead anywhere."""
+    for path in (checkpoints, *checkpoints.glob("step-*"), *checkpoints.glob("step-*/*")):
+        require(not path.is_symlink(), f"{path}: links in a run that is read are not followed; copy what it links to")
+
+
 def fill(network: Any, path: Path) -> None:
     """Load the checkpoint `path` into `network`; refuse one whose files are other than those that a run leaves.
 
     A manifest says that nothing changed since it was written, and nothing of who wrote it.
     """
     try:
+        read_header(path / MODEL)
         checkpoint.load(path, network, None)
     except Refusal:
         raise

@@ -13,7 +13,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 
 from ctxext.commands.columns import aligned
-from ctxext.commands.foundation import device_of, prepared, untouched
+from ctxext.commands.device import device_of
+from ctxext.commands.foundation import prepared, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.jobs import as_typed
 from ctxext.config.legality import notes
@@ -34,7 +35,6 @@ from ctxext.searching.evolution import Bounds, Candidate, Generation, evolve
 from ctxext.searching.found import NAME, write_options
 from ctxext.searching.trace import CANDIDATES, Trace
 from ctxext.training.drift import check_identity
-from ctxext.training.lock import lock
 from ctxext.training.signals import Stop, listening
 
 REPLACED = ("method", "position", "search", "name", "hydra")
@@ -46,8 +46,9 @@ YARN_TURNS = 32.0, 1.0
 def search(run: Run, folder: Path) -> None:
     """Search LongRoPE's long factors for the base of `run` at its context length; leave them in `folder` as options."""
     check(run)
+    folder.mkdir(parents=True, exist_ok=True)
     device_of(run)
-    with Journal(folder, run.name) as journal, lock(folder, journal.say), listening(journal.say) as stop:
+    with Journal(folder, run.name) as journal, listening(journal.say) as stop:
         for note in notes(run):
             journal.say(note)
         data = prepared(run, journal)

@@ -10,11 +10,12 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from ctxext.commands.check import prove_in_brief
-from ctxext.commands.company import company, held, journal_of
+from ctxext.commands.company import company, journal_of
 from ctxext.commands.conclusion import conclude
+from ctxext.commands.device import device_of
 from ctxext.commands.extension import extend, merged, rows_of
 from ctxext.commands.footprint import planned
-from ctxext.commands.foundation import companions_of, device_of, prepared, read_through, untouched
+from ctxext.commands.foundation import companions_of, prepared, read_through, untouched
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.commands.measuring import Findings, ground_of, marked, members
 from ctxext.commands.tuning import tuned
@@ -35,6 +36,7 @@ def train(run: Run, folder: Path) -> float | None:
 
     Where a sweeper tunes it, return what that makes least.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     device = device_of(run)  # refused before anything slow
     check_scorer(run.dataset.application)
     with company(run, folder, "train", device.type) as (mesh, common), journal_of(mesh, common, run.name) as journal:
@@ -44,7 +46,7 @@ def train(run: Run, folder: Path) -> float | None:
 def carry_through(run: Run, mesh: Mesh, journal: Journal) -> float | None:
     """Return what `train` does, in each process of `mesh`; the first writes into the folder of `journal`."""
     folder = journal.folder
-    with held(mesh, folder, journal), listening(journal.say) as stop:
+    with listening(journal.say) as stop:
         leave = partial(leave_if_asked, stop, journal, "train")
         leave(mesh=mesh)
         for note in notes(run):
@@ -60,7 +62,7 @@ def carry_through(run: Run, mesh: Mesh, journal: Journal) -> float | None:
         method = read_through(base, run)
         plan = Plan(base, method, is_changed=members(base) != members(method), is_trained=run.trainer.steps > 0)
         if plan.is_trained and run.trainer.adapter == WITHOUT:  # an adapter is attached only once the base is measured
-            journal.say(f"plan   {planned(method, run, rows_of(run, data))}")
+            journal.say(f"plan   {planned(method, run, rows_of(run, data), folder / 'checkpoints')}")
         findings = Findings(data, marked(ground, base, Path(run.cache), journal, leave), plan.reasons())
         for subject, network in plan.untrained().items():
             findings.add(subject, network, Path(run.cache), journal, leave)

@@ -1,5 +1,6 @@
 """What Hydra and OmegaConf raise, said in one sentence: the config path, the rule, the value, and what is nearest."""
 
+import errno
 import re
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -133,6 +134,11 @@ def unmade(error: Any, words: Sequence[str]) -> str:
     return f"{key}: no folder can be made at {error.filename} ({error.strerror}); write {key}=FOLDER with another"
 
 
+def unreached(error: Any, words: Sequence[str]) -> str:
+    """Return that a folder is named that no disk can have, or the words of `error` itself."""
+    return unmade(error, words) if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else str(error)
+
+
 def other(error: Any, words: Sequence[str]) -> str:
     """Return the words of `error` itself, or what is known of a group that was given a number."""
     named = [word for word in words if word.split("=")[0] in GROUPS]
@@ -149,6 +155,7 @@ SAID: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callabl
     (ValidationError, wrong_type),
     (OmegaConfBaseException, unresolved),
     ((NotADirectoryError, FileExistsError, PermissionError), unmade),
+    (OSError, unreached),
     (ConfigCompositionException, misplaced),
     (Exception, other),
 )

@@ -12,6 +12,7 @@ import torch
 
 from ctxext.evaluation.pace import QUIET, Pace
 from ctxext.evaluation.reader import batches
+from ctxext.model.resident import is_out_of_memory
 from ctxext.parallel.mesh import ALONE, Mesh
 
 
@@ -76,10 +77,6 @@ class Ledger:
         return [scores for scores in every if scores is not None]
 
 
-NO_ROOM = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
-"""How the CPU's allocator, CUDA and its libraries say that memory ran out."""
-
-
 class OutOfMemoryError(Exception):
     """Not even one row at a time fits into memory."""
 
@@ -96,11 +93,6 @@ def within_memory(score: Callable[[range], Sequence[Any]], run: range) -> list[A
     torch.cuda.empty_cache()
     half = len(run) // 2
     return within_memory(score, run[:half]) + within_memory(score, run[half:])
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether `error` says that memory ran out, on CUDA or, in PyTorch's words, on a CPU."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in NO_ROOM)
 
 
 def entries(path: Path) -> Iterator[tuple[str, Any]]:

@@ -13,6 +13,8 @@ PAGES, STATUS, PEAKS = Path("/proc/self/statm"), Path("/proc/self/status"), Path
 """Linux tells the peak of the process itself there; what getrusage tells is never below the peak of its parent."""
 GROUP = Path("/sys/fs/cgroup")
 """Where Linux tells a container how much it may take, and has taken."""
+NO_ROOM = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+"""How the CPU's allocator, CUDA and its libraries say that memory ran out."""
 FORGET_PEAK = "5"
 """What PEAKS takes to let the peak begin anew."""
 
@@ -80,3 +82,8 @@ def forget_peak(device: torch.device) -> bool:
     except OSError:
         return False
     return peak(device) <= held(device) * 1.05  # where nothing happens when it is written
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether `error` says that memory ran out, on CUDA or, in PyTorch's words, on a CPU."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error) for words in NO_ROOM)

@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 from rich.console import RenderableType
 from tqdm import tqdm
 
+from ctxext.refusal import Refusal
 from ctxext.reporting import plots, table
 from ctxext.reporting.events import PATTERN, EventFile
 from ctxext.reporting.measured import Measured, Row
@@ -83,17 +84,22 @@ class Journal:
             self.event_file().scalars(int(row["step"]), step_scalars(kept))
 
     def settle(self) -> None:
-        """Wait until the disk has what `metrics.jsonl` holds."""
-        with self.metrics.open("rb") as file:
-            os.fsync(file.fileno())
+        """Wait until the disk has what `metrics.jsonl` holds, and its name, which may be new, in the folder."""
+        for path in (self.metrics, self.folder):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def truncate(self, step: int) -> None:
         """Forget all that was written after `step`, and every earlier evaluation, here and in TensorBoard.
 
         The event file is made again from `metrics.jsonl`, so that no reader meets a step twice; one that is open drops
-        what it has read. A last line that was cut off is dropped.
+        what it has read. What stands after the row of `step`, which was on the disk before the step was saved, is
+        dropped whatever it is.
         """
-        rows = [row for row in self.rows() if row["step"] <= step]
+        rows = self.up_to(step)
         if self.metrics.exists():
             beside = self.metrics.with_suffix(".part")
             with naming(beside), beside.open("w", encoding="utf-8") as file:
@@ -112,16 +118,22 @@ class Journal:
             empty(path)
 
     def rows(self) -> Iterator[Row]:
-        """Yield the lines of `metrics.jsonl` up to one that was cut off, or that a failing disk left unreadable."""
+        """Yield the lines of `metrics.jsonl` but a last one that was cut off; refuse one that is no row of a step."""
         if self.metrics.exists():
-            for line in self.metrics.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
-                try:
-                    row = json.loads(line) if line.endswith("\n") else None
-                except ValueError:
-                    return
-                if not isinstance(row, dict) or "step" not in row:
-                    return
-                yield row
+            with self.metrics.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if line.endswith(b"\n"):
+                        yield row_in(line, f"{self.metrics}:{number}")
+
+    def up_to(self, step: int) -> list[Row]:
+        """Return the rows of the steps up to `step`; what comes after that one is not read."""
+        found: list[Row] = []
+        for row in self.rows() if step else ():
+            if row["step"] <= step:
+                found.append(row)
+            if row["step"] >= step:
+                break
+        return found
 
     def results(self, results: Measured, hyperparameters: Mapping[str, str | float]) -> None:
         """Write `results` to TensorBoard, once a journal: curves whose step is the length, maps, tables, run table.
@@ -183,6 +195,18 @@ def empty(path: Path) -> None:
         os.truncate(path, 0)
     else:
         path.unlink()
+
+
+def row_in(line: bytes, where: str) -> Row:
+    """Return the row in `line`, which stands at `where`; refuse what is none, since a row lost stays lost."""
+    try:
+        row: object = json.loads(line)
+    except (ValueError, RecursionError):
+        row = None
+    if isinstance(row, dict) and type(row.get("step")) is int:
+        return row
+    rule = "must be a JSON object with a step; mend the line, or delete it"
+    raise Refusal(f"{where}: {rule}, got {line[:80].decode(errors='replace')!r}")
 
 
 def finite(row: Row) -> tuple[Row, list[str]]:

@@ -22,11 +22,9 @@ from ctxext.parallel.mesh import ALONE, Mesh
 from ctxext.parallel.sharding import rest, whole
 from ctxext.processes import is_alive
 from ctxext.refusal import Refusal, require
-from ctxext.training.manifest import fault, flush, write_manifest
+from ctxext.strangers import content_of, object_in
+from ctxext.training.manifest import MODEL, OPTIMIZER, STATE, fault, flush, write_manifest
 
-MODEL = "model.safetensors"
-OPTIMIZER = "optimizer.safetensors"
-STATE = "state.json"
 FROZEN = "frozen"
 """The key of the state that names, by their fingerprint, the frozen weights that a checkpoint leaves to its base."""
 MARGIN = 1.2
@@ -65,7 +63,7 @@ def save(
 def commit(path: Path, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write one checkpoint as the folder `path`, unless a good one is there; what can't be written leaves nothing."""
     folder = path.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    make(folder)
     if path.exists():
         if not fault(path):
             return
@@ -84,6 +82,13 @@ def commit(path: Path, weights: dict[str, Tensor], moments: dict[str, Tensor], s
     flush(folder)
 
 
+def make(folder: Path) -> None:
+    """Make `folder` if it is not there, and wait until the disk has it."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True)
+        flush(folder.parent)
+
+
 def write(folder: Path, weights: dict[str, Tensor], moments: dict[str, Tensor], state: dict[str, Any]) -> None:
     """Write the files of one checkpoint into the new `folder`, the manifest last, and wait until the disk has them."""
     folder.mkdir()
@@ -96,11 +101,9 @@ def write(folder: Path, weights: dict[str, Tensor], moments: dict[str, Tensor], 
 def newest(folder: Path, warn: Callable[[str], None]) -> Path | None:
     """Return the highest step of `folder` whose manifest verifies, or None; `warn` of each that does not.
 
-    What dead processes left behind is removed first.
+    Nothing is changed: the run may be another's, or at work.
     """
-    sweep(folder)
-    for step in sorted(steps(folder), reverse=True):
-        path = steps(folder)[step]
+    for _, path in sorted(steps(folder).items(), reverse=True):
         reason = fault(path)
         if not reason:
             return path
@@ -128,8 +131,7 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer | None) 
 
 def read_state(path: Path) -> dict[str, Any]:
     """Return the state of the checkpoint `path`."""
-    state: dict[str, Any] = json.loads((path / STATE).read_text(encoding="utf-8"))
-    return state
+    return object_in(content_of(path / STATE), path / STATE)
 
 
 def content(model: nn.Module, state: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -236,7 +238,7 @@ def discard(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what dead processes left of saving and deleting in `folder`; this process does neither meanwhile."""
+    """Remove what dead processes left of saving and deleting in `folder`, which must be locked by this process."""
     for path in (*folder.glob(".tmp-*-*"), *folder.glob(".trash-*-*")):
         process = path.name.rsplit("-", 1)[1]
         if process.isdecimal() and (int(process) == os.getpid() or not is_alive(int(process))):

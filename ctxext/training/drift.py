@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import torch
 
+from ctxext import __version__
 from ctxext.parallel.settings import Parallel
 from ctxext.refusal import nearest, require
+from ctxext.training.settings import Trainer
 
 KEY = "surroundings"
 """The key of a checkpoint's state that holds them."""
 
 
-def surroundings(device: torch.device, mesh: Parallel | None = None) -> dict[str, Any]:
-    """Return what the last bits of a sum depend on beside the settings: also the processes that share it, a `mesh`."""
+LIBRARIES = ("numpy", "tokenizers", "torch")
+"""Those that make the numbers, beside the package itself."""
+
+
+def versions() -> dict[str, str]:
+    """Return by key which versions a run depends on."""
+    found = {"ctxext": __version__} | {name: version(name) for name in LIBRARIES}
+    return {f"versions.{name}": number for name, number in found.items()}
+
+
+def surroundings(device: torch.device, settings: Trainer, mesh: Parallel | None = None) -> dict[str, Any]:
+    """Return what the last bits of a sum depend on beside the settings that a run may not change.
+
+    Of these `settings`, it depends on whether blocks are compiled; also on the processes that share it, a `mesh`.
+    """
     processor = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
     return {
-        "torch": torch.__version__,
+        "trainer.compile": settings.compile,
         "threads": torch.get_num_threads(),
         "device": device.type,
         "processor": processor,

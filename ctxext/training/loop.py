@@ -26,7 +26,7 @@ from ctxext.training.schedule import learning_rate
 from ctxext.training.settings import Trainer
 from ctxext.training.shares import owned
 from ctxext.training.signals import Stop
-from ctxext.training.soundness import check_skips, fault, leave_out
+from ctxext.training.soundness import check_skips, leave_out, unsound
 
 STEPS = 1_000_003
 """More steps than a run has, so that no two draws of neighbouring seeds are alike."""
@@ -105,7 +105,7 @@ def fit(
             if step % settings.save_every == 0 or step == settings.steps or progress.interrupted:
                 watcher.settle()
                 counts = {"step": step, "tokens": progress.tokens, "skips": progress.skips}
-                around = drift.surroundings(device, course.mesh.settings)
+                around = drift.surroundings(device, settings, course.mesh.settings)
                 told = {"identity": course.identity, drift.KEY: around, **course.left_out}
                 state = counts | told
                 checkpoint.save(course.checkpoints, step, model, optimiser, state, settings.keep, course.mesh)
@@ -143,7 +143,7 @@ def update(model: nn.Module, course: Course, optimiser: torch.optim.AdamW, step:
     total = accumulate_gradients(model, batch, settings, course.mesh)
     norm = whole(clip_grad_norm_(model.parameters(), settings.max_grad_norm))
     loss, norm = torch.stack([total, norm]).tolist()
-    reason = fault(loss, norm)
+    reason = unsound(loss, norm)
     if reason:
         leave_out(batch, step, reason, settings, course.checkpoints.parent, is_kept=course.mesh.is_first)
     else:
@@ -197,6 +197,8 @@ def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tupl
     optimiser = make_optimiser(model, course.settings)
     if course.settings.resume == "never" and course.mesh.is_first:
         checkpoint.clear(course.checkpoints)
+    if course.mesh.is_first:
+        checkpoint.sweep(course.checkpoints)
     found = course.mesh.told(lambda: str(checkpoint.newest(course.checkpoints, say) or ""))
     if not found:
         return Progress(), optimiser
@@ -205,7 +207,7 @@ def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tupl
     allowed = course.settings.resume_allow
     drift.check_identity(saved["identity"], course.identity, newest, allowed, say)  # first: loading changes the model
     state = checkpoint.load(newest, model, optimiser)
-    around = drift.surroundings(next(model.parameters()).device, course.mesh.settings)
+    around = drift.surroundings(next(model.parameters()).device, course.settings, course.mesh.settings)
     warning = drift.moved(state.get(drift.KEY, {}), around)
     for sentence in filter(None, (warning, f"going on from {newest.name}")):
         say(sentence)

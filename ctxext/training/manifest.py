@@ -6,8 +6,18 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ctxext.refusal import Refusal
+from ctxext.strangers import content_of, object_in
+
+MODEL = "model.safetensors"
+OPTIMIZER = "optimizer.safetensors"
+STATE = "state.json"
+NAMES = (MODEL, OPTIMIZER, STATE)
+"""What a checkpoint holds beside its manifest."""
 MANIFEST = "MANIFEST.json"
 FORMAT = 1
+LONGEST = 500
+"""The letters of a sentence on names that a stranger may have chosen."""
 
 
 def write_manifest(folder: Path) -> None:
@@ -24,33 +34,44 @@ def write_manifest(folder: Path) -> None:
 
 def fault(folder: Path) -> str:
     """Return what is wrong with `folder` against its manifest, naming file and rule, or nothing if all is well."""
-    manifest = folder / MANIFEST
     try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        return f"{manifest}: no manifest can be read ({error})"
-    if not isinstance(content, dict) or content.get("format") != FORMAT or not isinstance(content.get("files"), dict):
+        return fault_of_files(folder)
+    except OSError as error:  # another process may delete it, or the disk fail
+        return f"{error.filename or folder}: can't be read ({error.strerror})"
+
+
+def fault_of_files(folder: Path) -> str:
+    """Return what `fault` does, where the disk lets the folder be read."""
+    manifest = folder / MANIFEST
+    if folder.is_symlink() or not folder.is_dir():
+        return f"{folder}: must be a folder, not a link or a file"
+    if manifest.is_symlink():
+        return f"{manifest}: no manifest can be read, it is a link"
+    try:
+        content = object_in(content_of(manifest), manifest)
+    except Refusal as refusal:
+        return f"{manifest}: no manifest can be read ({str(refusal).removeprefix(f'{manifest}: ')})"
+    entries = content.get("files")
+    if content.get("format") != FORMAT or not isinstance(entries, dict):
         return f"{manifest}: not a manifest of format {FORMAT}"
+    if entries.keys() != set(NAMES):
+        return f"{manifest}: must name {', '.join(NAMES)}, got {', '.join(sorted(entries)) or 'nothing'}"[:LONGEST]
     for path in sorted(folder.iterdir()):
-        if path.name not in (MANIFEST, *content["files"]):
+        if path.name not in (MANIFEST, *NAMES):
             return f"{path}: not named by the manifest"
-    for name, entry in content["files"].items():
-        reason = mismatch(folder, name, entry)
-        if reason:
-            return f"{folder / Path(name).name}: {reason}"
-    return ""
+    reasons = (f"{folder / name}: {reason}" for name in NAMES if (reason := wrong_size(folder / name, entries[name])))
+    other = "differs from the SHA-256 of the manifest"  # which is asked once all sizes are right
+    changed = (f"{folder / name}: {other}" for name in NAMES if digest(folder / name) != entries[name].get("sha256"))
+    return next(reasons, "") or next(changed, "")
 
 
-def mismatch(folder: Path, name: str, entry: Any) -> str:
-    """Return how the file `name` of `folder` differs from its manifest `entry`, or nothing."""
-    if name != Path(name).name or name.startswith("."):
-        return "the manifest may name only plain files of its own folder"
-    path = folder / name
+def wrong_size(path: Path, entry: Any) -> str:
+    """Return how the kind or the size of the file `path` differs from its manifest `entry`, or nothing."""
     if path.is_symlink() or not path.is_file():
         return "missing, or not a plain file"
-    if not isinstance(entry, dict) or path.stat().st_size != entry.get("size"):
-        return f"has {path.stat().st_size} bytes, not those of the manifest"
-    return "" if digest(path) == entry.get("sha256") else "differs from the SHA-256 of the manifest"
+    size = path.stat().st_size
+    same = isinstance(entry, dict) and size == entry.get("size")
+    return "" if same else f"has {size} bytes, not those of the manifest"
 
 
 def digest(path: Path) -> str:

@@ -11,7 +11,7 @@ from ctxext.data.rows import Batch
 from ctxext.training.settings import SKIP, Trainer
 
 
-def fault(loss: float, norm: float) -> str:
+def unsound(loss: float, norm: float) -> str:
     """Return which of `loss` and gradient `norm` is not finite, and what it is instead, or nothing if both are."""
     named = {"loss": loss, "gradient norm": norm}
     return next((f"the {name} is {value}" for name, value in named.items() if not math.isfinite(value)), "")

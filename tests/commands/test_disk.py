@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ctxext.commands.disk import full_disk
+from ctxext.commands.disk import check_cache, full_disk
+from ctxext.refusal import Refusal
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT])
@@ -31,3 +32,13 @@ def test_what_libraries_in_another_language_raise_is_understood(tmp_path: Path) 
 )
 def test_other_errors_are_not_its_business(error: Exception, tmp_path: Path) -> None:
     assert full_disk(error, tmp_path) == ""
+
+
+def test_a_cache_is_refused_where_no_folder_can_be_and_none_is_made(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    for folder in (tmp_path / "file", tmp_path / "file/a/b", tmp_path / "itself/a", tmp_path / ("long" * 99)):
+        with pytest.raises(Refusal, match=r"^cache=.*: no folder can be made there \(.*\); write cache=FOLDER with"):
+            check_cache(folder)
+    check_cache(tmp_path / "a" / "b")
+    assert not (tmp_path / "a").exists()

@@ -15,9 +15,7 @@ from ctxext.commands.evaluate import evaluate
 from ctxext.config.schema import Run
 from ctxext.evaluation.ledger import Ledger
 from ctxext.position.rope import RopeNtk
-from ctxext.refusal import Refusal
 from ctxext.reporting import plots
-from ctxext.training.lock import lock
 
 
 @pytest.fixture
@@ -130,11 +128,6 @@ def test_a_signal_ends_the_program_with_the_command_that_goes_on(
     assert typed[:2] == ["ctxext", "eval"]
     assert typed[-1] == f"hydra.run.dir={tmp_path / 'there'}"
     assert f"run={finished.folder}" in [word.replace("'", "") for word in typed]
-
-
-def test_two_evaluations_in_one_folder_are_refused(saved: Run, tmp_path: Path) -> None:
-    with lock(tmp_path / "eval", print), pytest.raises(Refusal, match="another run holds this folder"):
-        evaluate(saved, tmp_path / "eval")
 
 
 def test_the_protocol_says_of_how_many_documents_they_were_drawn_and_that_the_run_was_trained_on_some(

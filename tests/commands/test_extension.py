@@ -6,19 +6,27 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from ctxext.commands.extension import extend, identity_of, row_length, sampler_of, step_size
-from ctxext.commands.foundation import prepared
+from ctxext.commands import extension
+from ctxext.commands.extension import course_of, extend, identity_of, row_length, rows_of, sampler_of, step_size
+from ctxext.commands.foundation import prepared, read_through, untouched
 from ctxext.config.schema import Run
 from ctxext.data.rows import Batch, Rows
+from ctxext.data.sources import Recall
+from ctxext.formats.settings import Base
+from ctxext.maths.fingerprint import fingerprint
 from ctxext.position.sampling import AsLaid, Pose, Randomized
 from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint
+from ctxext.training.drift import versions
+from ctxext.training.loop import Watcher, fit, resume
+from ctxext.training.settings import Trainer
 from ctxext.training.signals import Stop
 
 
@@ -41,8 +49,9 @@ def network(tiny: Callable[..., Run]) -> Any:
         (("attention=log_n",), {"attention"}),
         (("model.intermediate_size=40",), {"model"}),
         (("dataset.recall_share=0.5",), {"dataset.recall_share"}),
-        (("trainer=pose",), {"trainer.positions", "trainer.max_position"}),
+        (("trainer=pose",), {"trainer.positions", "trainer.max_position", "base.trained_length"}),
         (("trainer.max_position=99",), set()),
+        (("trainer.precision=fp32", "trainer.compile=true", "trainer.gradient_checkpointing=true"), set()),
         (("dataset.count=61",), {"data", "tokenizer"}),
         (
             (
@@ -64,6 +73,44 @@ def test_all_that_the_weights_depend_on_is_part_of_the_identity(
     first, second = (identity_of(run, prepared(run, journal)) for run in (tiny(), tiny(*words)))
 
     assert {key for key in first | second if first.get(key) != second.get(key)} == differing
+
+
+def test_a_precision_that_is_chosen_by_the_device_is_compared_as_what_it_means(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tiny()
+    data = prepared(run, Journal(tmp_path, "a"))
+    assert identity_of(run, data)["trainer.precision"] == "float32"
+    monkeypatch.setattr(extension, "device_of", lambda run: torch.device("cuda"))
+    assert identity_of(run, data)["trainer.precision"] == "bfloat16"
+
+
+def test_what_a_run_goes_on_from_has_the_versions_of_what_made_it(
+    tiny: Callable[..., Run], network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, journal = tiny(), Journal(tmp_path, "a")
+    data = prepared(run, journal)
+    weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+    monkeypatch.setattr(extension, "versions", lambda: versions() | {"versions.numpy": "9"})
+    network.load_state_dict(weights)
+    with pytest.raises(ValueError, match=r"since versions.numpy was '.*' and is '9'; .*=\[versions.numpy\]"), journal:
+        extend(network, run, data, tmp_path / "checkpoints", journal, Stop())
+    with journal:
+        allowing = tiny("trainer.resume_allow=[versions.numpy]")
+        extend(network, allowing, data, tmp_path / "checkpoints", journal, Stop())
+
+
+def test_a_base_that_other_versions_trained_is_taken_as_it_is(
+    tiny: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, journal = tiny(), Journal(tmp_path, "a")
+    data = prepared(run, journal)
+    first = untouched(run, data, journal, Stop()).state_dict()
+    monkeypatch.setattr(extension, "versions", lambda: versions() | {"versions.torch": "9"})
+    again = untouched(run, data, journal, Stop()).state_dict()
+    assert all(torch.equal(first[name], tensor) for name, tensor in again.items())
 
 
 def test_the_base_s_weights_are_part_of_what_a_run_goes_on_from(
@@ -267,3 +314,108 @@ def test_pairs_that_no_row_holds_whole_are_told_of_once(
     said = capsys.readouterr().out
     assert said.count("of the pairs lose the front of their input to fit a row") == 1
     assert "left out" not in said
+
+
+CHANGES: dict[str, tuple[str, ...]] = {
+    "trainer.batch_tokens": ("trainer.batch_tokens=512",),
+    "trainer.positions": ("trainer.positions=pose",),
+    "trainer.adapter": ("trainer.adapter=lora",),
+    "trainer.lora_targets": ("trainer.lora_targets=[q_proj]",),
+    "trainer.lora_trained": ("trainer.lora_trained=[norms]",),
+    "trainer.max_grad_norm": ("trainer.max_grad_norm=0.01",),
+    "trainer.beta1": ("trainer.beta1=0.5",),
+    "trainer.beta2": ("trainer.beta2=0.5",),
+    "trainer.warmup_steps": ("trainer.warmup_steps=2",),
+    "trainer.resume": ("trainer.resume=never",),
+    "trainer.resume_allow": ("trainer.resume_allow=[seed]",),
+    "trainer.nonfinite": ("trainer.nonfinite=skip",),
+    "base.trained_length": ("base.trained_length=48",),
+    "base.batch_tokens": ("base.batch_tokens=64",),
+    "dataset.lessons": ("dataset.lessons=[mqar]",),
+    "dataset.errors": ("dataset.errors=skip",),
+    "dataset.near_duplicates": ("dataset.near_duplicates=0.5",),
+    "dataset.words": ("dataset.words=60",),
+}
+"""How a setting is typed otherwise, where a number is not just doubled, or a word turned."""
+BESIDE: dict[str, tuple[str, ...]] = {
+    "trainer.max_position": ("trainer.positions=pose",),
+    "base.trained_length": ("trainer.positions=pose",),
+    "trainer.lora": ("trainer.adapter=lora", "trainer.lora_dropout=0.1"),
+}
+"""What is typed in both, by how a setting begins that else would do nothing."""
+WITHOUT_EFFECT = {
+    "trainer.save_every",
+    "trainer.keep",
+    "trainer.resume",
+    "trainer.resume_allow",
+    "trainer.nonfinite",
+    "trainer.nonfinite_limit",
+    "dataset.errors",
+}
+"""Settings that change no bit of what is trained on clean text, unless a number is not finite."""
+IN_LAST_BITS = {"trainer.precision", "trainer.compile", "trainer.gradient_checkpointing"}
+"""Tested elsewhere: a dtype, and what a run that goes on is warned of, or proved to be the same."""
+NOT_HERE = {"base.path"} | {f"dataset.{name}" for name in ("application", "labels", "held_out", "prompt")}
+"""Weights that are read, and how texts are made of examples: what they make is in the identity by its content."""
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """Return the value of each setting of the trainer, the dataset and the base by its key."""
+    parts = {"trainer": run.trainer, "dataset": run.dataset, "base": run.base}
+    return {
+        f"{name}.{field.name}": getattr(part, field.name)
+        for name, part in parts.items()
+        for field in dataclasses.fields(part)
+    }
+
+
+def typed_otherwise(key: str, value: Any) -> tuple[str, ...]:
+    """Return what is typed for `key` to have another value than `value`."""
+    return CHANGES.get(key) or (f"{key}={2 * value if value else value + 1}",)
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of what is trained once for several tests."""
+    return tmp_path_factory.mktemp("twice")
+
+
+TRAINED: dict[str, tuple[dict[str, Any], str]] = {}
+
+
+def trained(run: Run, root: Path) -> tuple[dict[str, Any], str]:
+    """Return the identity of `run`, and the fingerprint of what two steps make of its weights, trained once."""
+    if repr(run) not in TRAINED:
+        TRAINED[repr(run)] = trained_anew(run, root)
+    return TRAINED[repr(run)]
+
+
+def trained_anew(run: Run, root: Path) -> tuple[dict[str, Any], str]:
+    """Return what `trained` does."""
+    journal = Journal(root, "a")
+    data = prepared(run, journal)
+    network = read_through(untouched(run, data, journal, Stop()), run)
+    with TemporaryDirectory(dir=root) as folder:
+        course = course_of(network, run, data, rows_of(run, data), Path(folder))
+        stop = Stop()
+        watcher = Watcher(lambda row: setattr(stop, "asked", row["step"] == 2), lambda step: {}, stop)
+        fit(network, course, watcher, *resume(network, course, pytest.fail))
+    return course.identity, fingerprint(network.state_dict())
+
+
+FIELDS = [("trainer", Trainer), ("dataset", Recall), ("base", Base)]
+KEYS = {f"{name}.{field.name}" for name, part in FIELDS for field in dataclasses.fields(part)}
+
+
+@pytest.mark.parametrize("key", sorted(KEYS - IN_LAST_BITS - NOT_HERE))
+def test_a_setting_that_changes_a_bit_of_what_is_trained_is_part_of_the_identity(
+    key: str, tiny: Callable[..., Run], twice: Path
+) -> None:
+    shared = next((words for start, words in BESIDE.items() if key.startswith(start)), ())
+    first = tiny(f"cache={twice / 'cache'}", *shared)
+    second = tiny(f"cache={twice / 'cache'}", *shared, *typed_otherwise(key, settings_of(first)[key]))
+
+    (identity, weights), (other, others) = (trained(run, twice) for run in (first, second))
+    assert (identity == other) == (key in WITHOUT_EFFECT)
+    if key in WITHOUT_EFFECT:
+        assert weights == others

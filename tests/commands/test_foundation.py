@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from ctxext.commands.foundation import device_of, prepared, read_base, untouched
+from ctxext.commands.foundation import prepared, read_base, untouched
 from ctxext.commands.train import train
 from ctxext.config.schema import Run
 from ctxext.formats.companions import plain_companions
@@ -116,14 +115,3 @@ def test_a_base_that_another_process_trains_is_not_written_by_two(tiny: Callable
 
     with lock(base, journal.say), pytest.raises(Refusal, match="another run holds this folder"):
         untouched(run, data, journal, Stop())
-
-
-def test_a_device_is_named_or_found(tiny: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    found: dict[tuple[str, bool], Any] = {}
-    for there in (True, False):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        for word in ("auto", "cpu"):
-            found[word, there] = device_of(tiny(f"device={word}")).type
-    assert found == {("auto", True): "cuda", ("auto", False): "cpu", ("cpu", True): "cpu", ("cpu", False): "cpu"}
-    with pytest.raises(Refusal, match="device=cuda:1: PyTorch finds no CUDA device here; use device=cpu"):
-        device_of(tiny("device=cuda:1"))

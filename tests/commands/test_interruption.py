@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ctxext.commands import interruption
 from ctxext.commands.interruption import interruptible, leave_if_asked, typed
 from ctxext.config.folders import including
 from ctxext.reporting.journal import Journal
@@ -43,3 +44,19 @@ def test_a_command_line_is_quoted_for_a_shell() -> None:
 def test_a_command_line_keeps_the_folder_of_ones_own_options() -> None:
     with including(Path("my options")):
         assert typed("train").endswith(" --config-dir 'my options'")
+
+
+@pytest.mark.parametrize("word", ["trainer.resume=never", "+trainer.resume=never", "++trainer.resume=never"])
+def test_what_is_typed_to_go_on_does_not_begin_anew(
+    word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(interruption, "task", lambda: ["seed=1", word, "trainer.resume_allow=[seed]"])
+    stop = Stop()
+    stop.asked = True
+    with pytest.raises(SystemExit):
+        leave_if_asked(stop, Journal(tmp_path, "a"))
+
+    said = capsys.readouterr().out
+    assert "trainer.resume=" not in said
+    assert "ctxext train seed=1 'trainer.resume_allow=[seed]' hydra.run.dir=" in said
+    assert word in typed("train"), "the record of a run says what was typed"

@@ -14,10 +14,11 @@ from omegaconf import DictConfig
 from ctxext.cli import speaking_as
 from ctxext.commands import jobs
 from ctxext.commands.jobs import Errand, built, combinations, run, settled
-from ctxext.config.record import write_config
+from ctxext.config.record import accept, write_config
 from ctxext.config.schema import Run
 from ctxext.formats.bases import located
 from ctxext.refusal import Refusal
+from ctxext.training.lock import lock
 
 ENDS: dict[int, BaseException] = {
     90: Refusal("notes.txt:3:\nnot UTF-8"),
@@ -152,6 +153,68 @@ def test_what_measures_nothing_is_refused_by_no_evaluation(composed: Callable[..
     scored = (*short, "evaluation.scored_tokens=64")
     with pytest.raises(Refusal, match=r"got 32; choose evaluation\.scored_tokens=16, or longer evaluation\.lengths"):
         built(settled("eval", composed(*scored), scored))
+
+
+def stage_that(act: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the stage do `act` in its folder, and be interrupted then."""
+
+    def stage(run: Run, folder: Path) -> None:
+        act(folder)
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=stage))
+
+
+@pytest.mark.parametrize("command", ["train", "eval", "export", "prepare", "check"])
+def test_a_config_takes_the_place_of_one_that_checkpoints_fit_only_once_it_fits_them(
+    command: str, carried_out: Callable[..., Errand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried_out("seed=1", "hydra.run.dir=here")
+    before = Path("here/config.yaml").read_bytes()
+    Path("here/checkpoints/step-00000002").mkdir(parents=True)
+
+    carried_out("seed=2", "hydra.run.dir=here", command=command)  # ends before it goes on from them
+    carried_out("seed=91", "hydra.run.dir=here", command=command)
+    stage_that(lambda folder: accept(folder / "elsewhere"), monkeypatch)  # as of a base that is trained
+    with pytest.raises(KeyboardInterrupt):
+        carried_out("seed=3", "hydra.run.dir=here", command=command)
+    assert Path("here/config.yaml").read_bytes() == before
+    assert not list(Path("here").glob("*.part*"))
+
+    stage_that(accept, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        carried_out("seed=4", "hydra.run.dir=here", command=command)
+    assert "seed: 4" in Path("here/config.yaml").read_text(encoding="utf-8")
+
+
+def test_what_is_refused_after_it_was_trained_keeps_its_own_config(
+    carried_out: Callable[..., Errand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried_out("seed=1", "hydra.run.dir=here")
+
+    def stage(run: Run, folder: Path) -> None:
+        accept(folder)
+        raise Refusal("no export")
+
+    monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=stage))
+    carried_out("seed=2", "hydra.run.dir=here")
+    assert "seed: 2" in Path("here/config.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", ["train", "eval", "search", "export", "prepare", "check"])
+def test_who_finds_the_folder_held_writes_nothing_there(command: str, carried_out: Callable[..., Errand]) -> None:
+    with lock(Path("here"), pytest.fail):
+        words = ("+method=longrope",) if command == "search" else ()
+        (outcome,) = carried_out("seed=1", "hydra.run.dir=here", *words, command=command).outcomes
+        assert outcome.status == "refused"
+        assert "another run holds this folder" in outcome.sentence
+        assert {path.name for path in Path("here").iterdir()} <= {".lock", ".hydra", f"{command}.log", "ctxext.log"}
+
+
+def test_a_cache_that_can_be_no_folder_is_refused_by_its_name(carried_out: Callable[..., Errand]) -> None:
+    (outcome,) = carried_out("cache=/dev/null/x", "hydra.run.dir=here").outcomes
+    assert outcome.status == "refused"
+    assert outcome.sentence.startswith("cache=/dev/null/x: no folder can be made there (/dev/null is no folder); ")
 
 
 def test_a_sweep_goes_on_after_a_job_that_ended_badly(carried_out: Callable[..., Errand]) -> None:

@@ -126,8 +126,11 @@ def not_finite(checkpoint: Path) -> None:
 
 SPOILT: list[tuple[Callable[[Path], Any], str]] = [
     (not_finite, r"step-00000004: norm\.weight holds a value that is not finite"),
-    (lambda checkpoint: (checkpoint / "state.json").write_text("[" * 100_000), "no checkpoint of a run"),
-    (lambda checkpoint: (checkpoint / "model.safetensors").write_bytes(b"\xff" * 99), "no checkpoint of a run"),
+    (lambda checkpoint: (checkpoint / "state.json").write_text("[" * 100_000), r"state\.json: cannot be read as JSON"),
+    (
+        lambda checkpoint: (checkpoint / "model.safetensors").write_bytes(b"\xff" * 99),
+        r"model\.safetensors: not a whole safetensors file",
+    ),
 ]
 
 
@@ -142,3 +145,41 @@ def test_a_checkpoint_that_somebody_made_up_is_refused_though_its_manifest_fits(
     write_manifest(checkpoint)
     with pytest.raises(Refusal, match=sentence):
         saved_network(dataclasses.replace(finished.run, run=str(folder)), Journal(tmp_path, "a"))
+
+
+def remains(folder: Path) -> Path:
+    """Return the remains of a dead process in the checkpoints of `folder`."""
+    path = folder / "checkpoints" / f".tmp-00000009-{2**22 + 1}"
+    path.mkdir()
+    return path
+
+
+def test_to_read_a_run_deletes_nothing_there_and_follows_no_link(finished: Any, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "run")
+    checkpoints, journal = tmp_path / "run" / "checkpoints", Journal(tmp_path, "a")
+    run = dataclasses.replace(finished.run, run=str(tmp_path / "run"))
+    left = remains(tmp_path / "run")
+    saved_network(run, journal)
+    assert left.is_dir(), "its process may live on another host"
+
+    newest = checkpoints / "step-00000004"
+    for place in (newest / "state.json", newest, checkpoints):
+        elsewhere = tmp_path / f"real-{place.name}"
+        place.rename(elsewhere)
+        place.symlink_to(elsewhere)
+        with pytest.raises(Refusal, match=f"{place}: links in a run that is read are not followed"):
+            saved_network(run, journal)
+        place.unlink()
+        elsewhere.rename(place)
+    assert left.is_dir()
+
+
+def test_a_header_that_no_run_writes_is_refused_before_its_tensors_are_read(finished: Any, tmp_path: Path) -> None:
+    shutil.copytree(finished.folder, tmp_path / "run")
+    newest = tmp_path / "run" / "checkpoints" / "step-00000004"
+    tensors = load_file(newest / "model.safetensors")
+    save_file(tensors | {"empty": torch.zeros(0)}, newest / "model.safetensors")
+    (newest / "MANIFEST.json").unlink()
+    write_manifest(newest)
+    with pytest.raises(Refusal, match="empty is empty, its shape is"):
+        saved_network(dataclasses.replace(finished.run, run=str(tmp_path / "run")), Journal(tmp_path, "a"))

@@ -1,6 +1,6 @@
 """The program in a process of its own, with a fault planted in it; run by path, with the order as its argument.
 
-The order says which `words` are typed, where the `output` goes, and which of FAULTS is planted `at` which step or call.
+The order says which `lines` are typed, where the `output` goes, and which of FAULTS is planted `at` which step or call.
 """
 
 import json
@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from ctxext.reporting.journal import Journal
 from ctxext.training import checkpoint, loop
 
 CRASHED = 9
+ENDED = "ended with "
+"""What the status of each of several lines is said after."""
 
 
 def count(step: int, act: Callable[[], None]) -> None:
@@ -31,6 +34,18 @@ def count(step: int, act: Callable[[], None]) -> None:
         log(journal, row)
         if row["step"] == step and "bases" not in str(journal.folder):
             act()
+
+    Journal.log_step = logged  # type: ignore[method-assign]
+
+
+def terminate_in_the_base(step: int) -> None:
+    """Ask for the end in `step` of the base's training, before the run goes on from what it saved."""
+    log = Journal.log_step
+
+    def logged(journal: Journal, row: dict[str, Any]) -> None:
+        log(journal, row)
+        if row["step"] == step and "bases" in str(journal.folder):
+            signal.raise_signal(signal.SIGTERM)
 
     Journal.log_step = logged  # type: ignore[method-assign]
 
@@ -161,6 +176,7 @@ def forget(folder: Path) -> None:
 
 FAULTS: dict[str, Callable[[int], None]] = {
     "terminate": terminate_at,
+    "terminate in the base": terminate_in_the_base,
     "nan": lambda step: in_the_loss(step, lambda loss: loss * float("nan")),
     "nans": lambda step: in_the_loss(step, lambda loss: loss * float("nan"), last=99),
     "gradient": lambda step: in_the_loss(step, Poisoned.apply),
@@ -175,18 +191,35 @@ FAULTS: dict[str, Callable[[int], None]] = {
 }
 
 
-def main(output: str, faults: dict[str, int], words: list[str], folder: str = "", act: str = "") -> int:
-    """Plant `faults`, then type `words`, or `act` in `folder`."""
+def ended_in_fork(act: Callable[[Path], None], folder: Path, call: int) -> int:
+    """Return the exit status of a fork of this process that does `act` in `folder` and crashes at its `call`th call."""
+    process = os.fork()
+    if process == 0:
+        try:
+            crash_at(call)
+            act(folder)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def main(output: str, faults: dict[str, int], lines: list[list[str]]) -> int:
+    """Plant `faults`, then type the `lines` one after the other; return the status of the last."""
     descriptor = os.open(output, os.O_WRONLY)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     for name, number in faults.items():
         FAULTS[name](number)
-    if act:
-        {"save": save_again, "forget": forget}[act](Path(folder))
-        return 0
-    sys.argv = ["ctxext", *words]
-    return cli.main()
+    status = 0
+    for words in lines:
+        sys.argv = ["ctxext", *words]
+        status = cli.main()
+        if len(lines) > 1:
+            sys.stdout.write(f"{ENDED}{status}\n")
+            sys.stdout.flush()
+    return status
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ import hashlib
 import json
 import multiprocessing
 import os
+import re
 import runpy
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -36,12 +38,28 @@ OVERRIDES = """
 """.split()  # noqa: SIM905
 CLOCK = {"seconds", "waited"}
 TOLD: list[str] = []
+LIMIT = scale.times(300, 1800)
+"""Seconds that a test may take, most of which it waits for others."""
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print what was counted."""
     for line in TOLD:
         terminalreporter.write_line(f"faults: {line}")
+
+
+@pytest.fixture(autouse=True)
+def bounded() -> Iterator[None]:
+    """Let a test fail that waits without end."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError(f"it still runs after {LIMIT} s")
+
+    found = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, found)
 
 
 @pytest.fixture
@@ -81,7 +99,9 @@ class Running:
     def ended(self, timeout: float = 120) -> Ended:
         """Return how it ended, once it has."""
         self.process.join(timeout)
-        assert self.process.exitcode is not None, "it doesn't end"
+        if self.process.exitcode is None:
+            self.kill()
+            raise AssertionError(f"it doesn't end within {timeout} s")
         seconds, said = time.monotonic() - self.begun, b""
         while block := os.read(self.pipe, 1 << 16):
             said += block
@@ -109,16 +129,20 @@ class Program:
 
     def start(self, folder: str, *further: str, faults: Mapping[str, int] | None = None) -> Running:
         """Start the run in `folder` with `further` words and planted `faults`."""
-        return self.order({"words": self.words(folder, *further), "faults": dict(faults or {})})
+        return self.order({"lines": [self.words(folder, *further)], "faults": dict(faults or {})})
 
     def run(self, folder: str, *further: str, faults: Mapping[str, int] | None = None) -> Ended:
         """Return how the run in `folder` ends."""
         return self.start(folder, *further, faults=faults).ended()
 
-    def act(self, act: str, folder: str, call: int) -> Ended:
-        """Return how `act` in `folder` ends that crashes at its `call`th call."""
-        order = {"words": [], "faults": {"crash": call}, "folder": str(self.root / folder), "act": act}
-        return self.order(order).ended()
+    def run_all(self, lines: Mapping[str, Sequence[str]]) -> dict[str, Ended]:
+        """Return by folder how runs end that are typed with further words one after the other, in one process."""
+        order = {"lines": [self.words(folder, *further) for folder, further in lines.items()], "faults": {}}
+        ended = self.order(order).ended(600)
+        *said, rest = re.split(r"^ended with (\d+)\n", ended.said, flags=re.MULTILINE)
+        assert len(said) == 2 * len(lines), rest
+        each = zip(said[::2], said[1::2], strict=True)
+        return {name: Ended(int(status), text, 0.0) for name, (text, status) in zip(lines, each, strict=True)}
 
     def order(self, order: dict[str, Any]) -> Running:
         """Start a process with `order`."""

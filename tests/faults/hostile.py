@@ -6,6 +6,7 @@ file `canary` behind.
 
 import hashlib
 import json
+import os
 import shutil
 import struct
 from collections.abc import Callable, Sequence
@@ -317,6 +318,19 @@ def checkpoint_of(**content: bytes) -> Make:
     return make
 
 
+def in_place_of(name: str, make: Callable[[Path], Any]) -> Make:
+    """Return what makes a run in whose checkpoint `make` takes the place of the file `name`."""
+
+    def make_run(ground: Ground) -> list[str]:
+        words = checkpoint_of(state_json=b"{}", model_safetensors=safetensors(b"{}"), optimizer_safetensors=b"")(ground)
+        (file,) = ground.path.rglob(f"step-00000001/{name}")
+        file.unlink()
+        make(file)
+        return words
+
+    return make_run
+
+
 def compared(name: str, text: str) -> Make:
     """Return what makes a run to compare, whose file `name` is `text`."""
 
@@ -406,14 +420,20 @@ CASES = {
     "an index to anywhere": Case(index("FOLDER/outside.safetensors"), r"index\.json: the shard of .* must be the name"),
     "weights behind a link": Case(link_out("model.safetensors"), r"model\.safetensors: links out of its folder"),
     "a tokenizer behind a link": Case(link_out("tokenizer.json"), r"tokenizer\.json: links out of its folder"),
+    "a pipe as a manifest": Case(in_place_of("MANIFEST.json", os.mkfifo), r"holds no checkpoint that can be loaded"),
+    "a pipe as weights": Case(in_place_of("model.safetensors", os.mkfifo), r"holds no checkpoint that can be loaded"),
+    "a device as a state": Case(
+        in_place_of("state.json", lambda file: file.symlink_to("/dev/zero")),
+        r"state\.json: links in a run that is read",
+    ),
     "a manifest that leads out": Case(manifest_out, r"holds no checkpoint that can be loaded"),
     "a checkpoint too deep": Case(
-        checkpoint_of(state_json=DEEP.encode(), model_safetensors=b"", optimizer_safetensors=b""),
-        r"step-00000001: no checkpoint of a run",
+        checkpoint_of(state_json=DEEP.encode(), model_safetensors=safetensors(b"{}"), optimizer_safetensors=b""),
+        r"step-00000001/state\.json: cannot be read as JSON",
     ),
     "a checkpoint of something else": Case(
         checkpoint_of(state_json=b"[]", model_safetensors=safetensors(b"{}", size=2**63), optimizer_safetensors=b""),
-        r"step-00000001: no checkpoint of a run",
+        r"step-00000001/model\.safetensors: not a whole safetensors file",
     ),
     "a tokenizer that tries every way": Case(
         tokenizer(every_way), r"tokenizer\.json: not a tokenizer\.json that can be used"

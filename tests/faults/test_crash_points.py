@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 import torch
@@ -24,18 +23,19 @@ def child() -> ModuleType:
 
 
 def test_after_a_crash_at_any_call_of_a_save_the_newest_whole_step_loads_and_the_save_can_be_made_again(
-    program: Any, child: ModuleType, tell: Callable[[str], None]
+    tmp_path: Path, child: ModuleType, tell: Callable[[str], None]
 ) -> None:
     new, call, crashed = 0, 0, True
     while crashed:
         call += 1
-        folder = program.root / f"crash{call}"
+        folder = tmp_path / f"crash{call}"
         for step in (1, 2):
             checkpoint.save(folder, step, *child.network(step), {"tokens": step}, keep=2)
-        ended = program.act("save", folder.name, call)
-        crashed = ended.status == child.CRASHED
-        assert crashed or ended.status == 0, ended.said
+        status = child.ended_in_fork(child.save_again, folder, call)
+        crashed = status == child.CRASHED
+        assert crashed or status == 0
         warned: list[str] = []
+        checkpoint.sweep(folder)
         found = checkpoint.newest(folder, warned.append)
         assert found is not None
         assert not warned, "a crash leaves no broken step, only its remains"
@@ -61,18 +61,18 @@ def same(path: Path, child: ModuleType, step: int) -> None:
 
 
 def test_after_a_crash_at_any_call_of_cutting_the_metrics_back_the_steps_that_count_are_there(
-    program: Any, child: ModuleType, tell: Callable[[str], None]
+    tmp_path: Path, child: ModuleType, tell: Callable[[str], None]
 ) -> None:
     call, crashed = 0, True
     while crashed:
         call += 1
-        folder = program.root / f"cut{call}"
+        folder = tmp_path / f"cut{call}"
         folder.mkdir()
         rows = [{"step": step, "loss": 1.0, "tokens": 4, "seconds": 1.0} for step in range(1, 7)]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-        ended = program.act("forget", folder.name, call)
-        crashed = ended.status == child.CRASHED
-        assert crashed or ended.status == 0, ended.said
+        status = child.ended_in_fork(child.forget, folder, call)
+        crashed = status == child.CRASHED
+        assert crashed or status == 0
         found = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
         assert found in ([1, 2, 3], [1, 2, 3, 4, 5, 6])
     tell(f"crash points: {call - 1} calls of cutting the metrics back, {call - 1} survived")

@@ -32,27 +32,60 @@ def straight(program: Any) -> Path:
     return found
 
 
+@pytest.fixture(scope="module")
+def refused(program: Any, straight: Path) -> dict[str, Any]:
+    """Return by class how a run ends that is typed otherwise; all are typed in one process."""
+    folders = {key: program.copy("straight", f"other-{key}", last=4).name for key in CLASSES}
+    ended = program.run_all({folders[key]: words for key, words in CLASSES.items()})
+    return {key: ended[folder] for key, folder in folders.items()}
+
+
+def differing(ended: Any) -> list[str]:
+    """Return the keys that the table of what differs has."""
+    rows = [line.split() for line in ended.said.splitlines() if line.endswith("  refused")]
+    return [row[0] for row in rows]
+
+
+@pytest.fixture(scope="module")
+def allowed(program: Any, refused: dict[str, Any]) -> dict[str, Any]:
+    """Return by class how the same run ends where what differs is allowed by name."""
+    lines = {
+        f"other-{key}": (*CLASSES[key], f"trainer.resume_allow=[{','.join(differing(ended))}]")
+        for key, ended in refused.items()
+    }
+    kept = {name: sorted(path.name for path in (program.root / name / "checkpoints").iterdir()) for name in lines}
+    assert all(steps == ["step-00000004"] for steps in kept.values()), "a refusal changes nothing"
+    found: dict[str, Any] = program.run_all(lines)
+    return found
+
+
 @pytest.mark.parametrize("key", CLASSES)
-def test_what_differs_is_refused_in_a_table_and_allowed_by_name(key: str, program: Any, straight: Path) -> None:
+def test_what_differs_is_refused_in_a_table_and_allowed_by_name(
+    key: str, refused: dict[str, Any], allowed: dict[str, Any]
+) -> None:
     assert len(CLASSES) == 12
-    folder = program.copy("straight", f"other-{key}", last=4)
-    refused = program.run(folder.name, *CLASSES[key])
+    keys = differing(refused[key])
 
-    assert refused.status == 2, refused.said
-    (sentence,) = refused.sentences
-    table = [line.split() for line in refused.said.splitlines() if line.endswith("  refused")]
-    differing = [row[0] for row in table]
-    assert key in differing
-    assert set(differing) <= {key} | BESIDE.get(key, set())
-    assert all(f"{name} was " in sentence for name in differing)
-    allowed = f"trainer.resume_allow=[{','.join(differing)}]"
-    assert allowed in sentence
-    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["step-00000004"]
+    assert refused[key].status == 2, refused[key].said
+    (sentence,) = refused[key].sentences
+    assert key in keys
+    assert set(keys) <= {key} | BESIDE.get(key, set())
+    assert all(f"{name} was " in sentence for name in keys)
+    assert f"trainer.resume_allow=[{','.join(keys)}]" in sentence
 
-    ended = program.run(folder.name, *CLASSES[key], allowed)
+    ended = allowed[f"other-{key}"]
     assert ended.status == 0, ended.said
     assert "going on from step-00000004" in ended.said
     assert "  allowed" in ended.said
+
+
+def test_a_run_that_is_refused_keeps_the_config_that_its_checkpoints_fit(program: Any, straight: Path) -> None:
+    folder = program.copy("straight", "kept", last=4)
+    before = (folder / "config.yaml").read_bytes()
+    assert program.run(folder.name, "seed=9", faults={"terminate in the base": 2}).status == 75
+    assert (folder / "config.yaml").read_bytes() == before
+    assert program.run(folder.name, "trainer.save_every=1").status == 0
+    assert "save_every: 1" in (folder / "config.yaml").read_text()
 
 
 def test_a_name_that_does_not_exist_is_refused(program: Any, straight: Path) -> None:

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 TYPED = Path(__file__).with_name("typed.py")
 SECONDS, BYTES = 10.0, 2e9
-HANGS = 60
+HANGS, WALL = 60, 30.0
 
 
 class Ended(NamedTuple):
@@ -24,6 +24,7 @@ class Ended(NamedTuple):
     status: Any
     said: str
     seconds: float
+    wall: float
     peak: int
 
 
@@ -52,7 +53,7 @@ def typed(tmp_path: Path, server: Any) -> Callable[..., Ended]:
         assert (tmp_path / "cost.json").is_file(), f"its process was ended, with status {process.exitcode}"
         cost = json.loads((tmp_path / "cost.json").read_text())
         said = (tmp_path / "stderr").read_text(errors="replace")
-        return Ended(cost["status"], said, cost["seconds"], cost["peak"])
+        return Ended(cost["status"], said, cost["seconds"], cost["wall"], cost["peak"])
 
     return type_words
 
@@ -84,6 +85,7 @@ def test_a_hostile_file_runs_nothing_takes_little_and_ends_in_a_sentence_that_na
     assert "Traceback" not in ended.said
     assert not list(ground.path.rglob("canary"))
     assert ended.seconds < SECONDS
+    assert ended.wall < WALL, "it waited"
     assert ended.peak < BYTES
     sys.stdout.write(f"{name}: {ended.seconds:.2f} s, {ended.peak / 1e6:.0f} MB\n")
 

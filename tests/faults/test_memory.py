@@ -33,7 +33,7 @@ def test_it_ends_in_a_sentence_with_the_number_needed_and_what_helps(
     assert "out of memory at 128 rows of 64 tokens in 1 part" in sentence
     assert " predicted, " in sentence
     assert " a token, " in sentence
-    assert "trainer.accumulate=2 fits by estimate" in sentence or "a smaller context_length or trainer.gra" in sentence
+    assert " fits by estimate; " in sentence or " takes less; " in sentence
     assert "step 4 is saved" in sentence
     assert left(folder).saved.items() >= {4: kept[4]}.items()
     assert program.run(folder.name, *WORDS).status == 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ctxext.model import resident
-from ctxext.model.resident import forget_peak, free, held, peak
+from ctxext.model.resident import forget_peak, free, held, is_out_of_memory, peak
 
 CPU = torch.device("cpu")
 
@@ -76,3 +76,9 @@ def test_what_is_free_heeds_the_limit_of_a_container(
     without = resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
     assert [limit - used for limit, used in resident.limits()] == ([expected] if expected and without else [])
     assert free(CPU) <= (expected or free(CPU) * 2)
+
+
+def test_memory_that_ran_out_is_told_from_other_errors() -> None:
+    words = ("DefaultCPUAllocator: can't allocate memory: you tried", "CUBLAS_STATUS_ALLOC_FAILED when calling")
+    assert all(map(is_out_of_memory, (MemoryError(), torch.OutOfMemoryError(), *map(RuntimeError, words))))
+    assert not is_out_of_memory(RuntimeError("shapes"))

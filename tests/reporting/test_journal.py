@@ -14,6 +14,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata
 
 from ctxext.evaluation.results import SUBJECTS, Results
+from ctxext.refusal import Refusal
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.scalars import HYPERPARAMETERS, SHOWN_FIRST, TARGET_TAGS, at_target
 
@@ -265,16 +266,31 @@ def test_a_note_stands_beside_the_step_and_is_said(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("line", ["\0\0\0\n", '{"step": 3, "lo\n', "[3]\n", '{"loss": 1.0}\n'])
-def test_lines_from_one_on_that_a_failing_disk_left_unreadable_don_t_count(line, tmp_path):
+def test_a_line_that_a_failing_disk_left_unreadable_is_refused_and_never_lost(line, tmp_path):
     with Journal(tmp_path, "a") as journal:
         for step in (1, 2):
             journal.log_step(row(step))
     metrics = tmp_path / "metrics.jsonl"
     metrics.write_text(metrics.read_text() + line + json.dumps(row(4)) + "\n")
+    before = metrics.read_bytes()
 
-    assert [found["step"] for found in journal.rows()] == [1, 2]
+    for read in (lambda: list(journal.rows()), lambda: journal.truncate(4)):
+        with pytest.raises(Refusal, match=r"metrics\.jsonl:3: must be a JSON object with a step; mend the line"):
+            read()
+    assert metrics.read_bytes() == before
     with Journal(tmp_path, "a") as journal:
-        journal.truncate(2)
+        journal.truncate(2)  # what comes after the step that was saved is dropped anyway
+    assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == [1, 2]
+
+
+def test_a_last_line_that_was_cut_off_is_dropped(tmp_path):
+    with Journal(tmp_path, "a") as journal:
+        for step in (1, 2):
+            journal.log_step(row(step))
+        metrics = tmp_path / "metrics.jsonl"
+        metrics.write_text(metrics.read_text() + json.dumps(row(3)))
+        assert [found["step"] for found in journal.rows()] == [1, 2]
+        journal.truncate(3)
     assert [json.loads(line)["step"] for line in metrics.read_text().splitlines()] == [1, 2]
 
 
@@ -286,7 +302,7 @@ def test_what_is_settled_was_flushed_to_the_disk(tmp_path, monkeypatch):
         assert not flushed
         journal.settle()
 
-    assert flushed == [tmp_path / "metrics.jsonl"]
+    assert flushed == [tmp_path / "metrics.jsonl", tmp_path], "the name in the folder may be new, too"
 
 
 LIMITED = """

@@ -84,6 +84,7 @@ def test_files_reach_the_disk_before_the_manifest_and_the_manifest_before_the_re
     save(tmp_path / "checkpoints", 3)
 
     files = ["model.safetensors", "optimizer.safetensors", "state.json", "MANIFEST.json"]
+    assert calls.pop(0) == tmp_path.name, "the folder of checkpoints is new in it"
     assert calls == [*files, f".tmp-00000003-{os.getpid()}", "rename step-00000003", "checkpoints"]
 
 
@@ -129,9 +130,64 @@ def test_a_manifest_may_not_name_files_elsewhere_nor_links(tmp_path: Path) -> No
     (path / "state.json").symlink_to(tmp_path / "state.json")
     assert "state.json: missing, or not a plain file" in manifest.fault(path)
 
-    (tmp_path / "MANIFEST.json").write_text('{"format": 1, "files": {"../state.json": {}, "state.json": {}}}')
-    shutil.rmtree(path)
-    assert "only plain files of its own folder" in manifest.fault(tmp_path)
+    (path / "MANIFEST.json").write_text('{"format": 1, "files": {"../state.json": {}, "state.json": {}}}')
+    assert "MANIFEST.json: must name model.safetensors, optimizer.safetensors, state.json, got" in manifest.fault(path)
+
+    (path / "MANIFEST.json").rename(tmp_path / "MANIFEST.json")
+    (path / "MANIFEST.json").symlink_to(tmp_path / "MANIFEST.json")
+    assert "MANIFEST.json: no manifest can be read, it is a link" in manifest.fault(path)
+    (tmp_path / "step-00000007").symlink_to(path)
+    assert "step-00000007: must be a folder, not a link" in manifest.fault(tmp_path / "step-00000007")
+
+
+@pytest.mark.parametrize("name", ["MANIFEST.json", "state.json", "model.safetensors"])
+def test_a_pipe_in_place_of_a_file_is_found_and_never_waited_for(tmp_path: Path, name: str) -> None:
+    file = save(tmp_path, 1) / name
+    file.unlink()
+    os.mkfifo(file)
+
+    assert str(file) in manifest.fault(file.parent)
+
+
+@pytest.mark.parametrize(
+    "content", [b" " * (1 << 24) + b"{}", b"[" * 100_000, b'{"format": 1, "format": 1}', b"\xff", b"[]"]
+)
+def test_a_manifest_that_a_stranger_made_is_bounded(tmp_path: Path, content: bytes) -> None:
+    file = save(tmp_path, 1) / "MANIFEST.json"
+    file.write_bytes(content)
+
+    assert f"{file}: no manifest can be read" in manifest.fault(file.parent)
+
+
+def test_all_sizes_are_compared_before_anything_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path, 1)
+    (path / "state.json").write_text("{}")
+    monkeypatch.setattr(manifest, "digest", pytest.fail)
+
+    assert "state.json: has 2 bytes, not those of the manifest" in manifest.fault(path)
+
+
+def test_a_step_that_vanishes_while_it_is_looked_at_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, digest = save(tmp_path, 1), save(tmp_path, 2), manifest.digest
+
+    def vanishing(path: Path) -> str:
+        if path.parent == second and second.exists():
+            shutil.rmtree(second)
+        return digest(path)
+
+    monkeypatch.setattr(manifest, "digest", vanishing)
+    said: list[str] = []
+    assert checkpoint.newest(tmp_path, said.append) == first
+    assert f"{second / 'model.safetensors'}: can't be read (No such file or directory)" in said[0]
+
+
+def test_a_state_is_read_as_a_stranger_s(tmp_path: Path) -> None:
+    path = save(tmp_path, 1)
+    (path / "state.json").write_text('{"step": 1, "step": 2}')
+    with pytest.raises(Refusal, match=r"state\.json: step occurs twice"):
+        checkpoint.read_state(path)
 
 
 def test_a_manifest_that_lists_too_few_files_is_no_checkpoint(tmp_path: Path) -> None:
@@ -235,6 +291,7 @@ def test_a_crash_at_any_call_leaves_a_step_that_loads(
         with pytest.raises(SystemExit):
             save(tmp_path, 2, keep=1)
 
+    checkpoint.sweep(tmp_path)
     found = checkpoint.newest(tmp_path, no_warning)
     assert found is not None
     checkpoint.load(found, *trained())
@@ -247,6 +304,8 @@ def test_what_dead_processes_left_is_removed_and_what_live_ones_write_is_not(tmp
         (tmp_path / name).mkdir()
 
     assert checkpoint.newest(tmp_path, no_warning) is None
+    assert len(list(tmp_path.iterdir())) == 3, "to read a run deletes nothing"
+    checkpoint.sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".tmp-00000003-1"]
 
 

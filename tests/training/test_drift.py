@@ -1,10 +1,16 @@
 """What a run may go on from."""
 
+from types import SimpleNamespace
+from typing import Any
+
+import numpy
 import pytest
+import tokenizers
 import torch
 
+import ctxext
 from ctxext.refusal import Refusal
-from ctxext.training.drift import check_identity, moved, surroundings
+from ctxext.training.drift import check_identity, moved, surroundings, versions
 
 SAVED = {"seed": 1, "data": "d", "position": "Rope()"}
 
@@ -46,11 +52,22 @@ def test_a_name_that_nothing_bears_is_refused_with_the_nearest() -> None:
 
 
 def test_other_surroundings_are_told_and_the_same_are_not() -> None:
-    here = surroundings(torch.device("cpu"))
+    settings: Any = SimpleNamespace(compile=False)
+    here = surroundings(torch.device("cpu"), settings)
 
-    assert here.keys() == {"torch", "threads", "device", "processor", "mesh"}
+    assert here.keys() == {"trainer.compile", "threads", "device", "processor", "mesh"}
     assert moved(here, here) == ""
     assert moved({}, here) == "", "an earlier checkpoint says nothing of them"
-    told = moved(here | {"torch": "2.0", "threads": 64}, here)
-    assert f"torch was 2.0 and is {torch.__version__}, threads was 64 and is " in told
+    told = moved(here | {"trainer.compile": True, "threads": 64}, here)
+    assert "trainer.compile was True and is False, threads was 64 and is " in told
     assert "may differ in its last bits" in told
+
+
+def test_the_versions_that_numbers_depend_on_are_part_of_what_is_compared() -> None:
+    modules = (ctxext, numpy, tokenizers, torch)
+    assert versions() == {f"versions.{module.__name__}": module.__version__ for module in modules}
+
+    older = versions() | {"versions.numpy": "1.0"}
+    with pytest.raises(Refusal, match=r"versions.numpy was '1.0' and is .*resume_allow=\[versions.numpy\]"):
+        check_identity(older, versions(), "step")
+    check_identity(older, versions(), "step", ["versions.numpy"])

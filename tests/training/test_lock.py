@@ -1,8 +1,13 @@
 """One run a folder."""
 
+import errno
+import fcntl
 import os
+import socket
 import subprocess
 import sys
+import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from socket import gethostname
@@ -78,3 +83,44 @@ def test_a_folder_is_waited_for_until_its_holder_leaves_and_that_is_said_once(tm
     assert said == [f"waiting: {tmp_path}: another run holds this folder, process {os.getpid()} on {gethostname()}"]
     wait_for(tmp_path / "nobody", said.append, holder.close)
     assert len(said) == 1
+
+
+def test_one_who_asks_keeps_no_run_out(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    with (tmp_path / ".lock").open("rb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        refuse_held(tmp_path)  # two may ask at once
+        threading.Timer(0.05, lambda: fcntl.flock(asking, fcntl.LOCK_UN)).start()
+        begun = time.monotonic()
+        with lock(tmp_path, silent):
+            assert time.monotonic() - begun < 5
+
+
+def test_a_dead_holder_is_not_named_while_the_next_has_not_written_yet(tmp_path: Path) -> None:
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    (tmp_path / ".lock").write_text(f"process {gone.stdout.strip()} on {socket.gethostname()}")
+    with (tmp_path / ".lock").open("rb") as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)
+        with pytest.raises(Refusal, match=r"another run holds this folder, just started$"):
+            refuse_held(tmp_path)
+        with pytest.raises(Refusal, match=r"another run holds this folder, just started$"), lock(tmp_path, silent):
+            pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_disk_that_locks_nothing_is_said(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    said = rf"\.lock: this disk can't lock a file \({os.strerror(number)}\), and one"
+    with pytest.raises(Refusal, match=said), lock(tmp_path, silent):
+        pass
+
+
+def test_a_folder_whose_lock_cannot_be_opened_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    (tmp_path / "folder" / ".lock").mkdir(parents=True)
+    for folder in (tmp_path / "itself", tmp_path / "folder", tmp_path / ("long" * 99)):
+        with pytest.raises(Refusal, match=r"^hydra.run.dir: no run can be kept in .*; write hydra.run.dir=FOLDER"):
+            refuse_held(folder)

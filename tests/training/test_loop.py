@@ -381,3 +381,11 @@ def test_what_is_allowed_to_differ_goes_on_and_other_surroundings_are_said(
     assert [line.split() for line in said[:2]] == [["key", "old", "new"], ["data", "d", "e", "allowed"]]
     assert "threads was 1 and is 99: what follows may differ in its last bits" in said[2]
     assert said[3] == "going on from step-00000004"
+
+
+def test_what_dead_processes_left_is_removed_where_a_run_goes_on(course: Course) -> None:
+    run(course, stop_at=4)
+    left = course.checkpoints / f".tmp-00000009-{2**22 + 1}"
+    left.mkdir()
+    resume(network(), course, lambda sentence: None)
+    assert not left.exists()

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from ctxext.data.rows import Batch
 from ctxext.training.settings import Trainer
-from ctxext.training.soundness import check_skips, fault, leave_out
+from ctxext.training.soundness import check_skips, leave_out, unsound
 
 SETTINGS = Trainer(8, 96, 1, 0.01, 0.1, 2, 0.1, 0.9, 0.95, 1.0, 3, 9, "auto", "fp32", False)
 TOKENS = torch.arange(12).view(2, 6)
@@ -29,7 +29,7 @@ BATCH = Batch(TOKENS[:, :-1], TOKENS[:, 1:], torch.ones(2, 5), TOKENS[:, :-1] * 
     ],
 )
 def test_what_is_no_number_is_named(loss: float, norm: float, said: str) -> None:
-    assert fault(loss, norm) == said
+    assert unsound(loss, norm) == said
 
 
 def test_it_stops_with_the_step_the_samples_and_the_batch_in_a_file(tmp_path: Path) -> None:
