@@ -1,14 +1,14 @@
 """A user's text as a chat: the tokenizer's own template around it, whose control tokens nobody can type."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from ctxext.confinement import asked
+from ctxext.data.lettering import renamed
 from ctxext.refusal import Refusal, require
 
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
@@ -73,27 +73,3 @@ def control_words(settings: Mapping[str, Any]) -> dict[str, str]:
     named = {key: value for key, value in settings.items() if key.endswith("_token") and value}
     words = {key: value["content"] if isinstance(value, dict) else value for key, value in named.items()}
     return {key: word for key, word in words.items() if isinstance(word, str)}
-
-
-def renamed(tokenizer: Tokenizer, names: Mapping[str, str]) -> Tokenizer:
-    """Return a copy of `tokenizer` that knows its control tokens by other `names` alone."""
-    parts = json.loads(tokenizer.to_str())
-    for token in parts["added_tokens"]:
-        token["content"] = names.get(token["content"], token["content"])
-    model = parts["model"]
-    if isinstance(model["vocab"], dict):
-        model["vocab"] = {names.get(word, word): number for word, number in model["vocab"].items()}
-    else:
-        model["vocab"] = [[names.get(word, word), score] for word, score in model["vocab"]]
-    if model.get("merges"):
-        model["merges"] = [merge for merge in model["merges"] if names.keys().isdisjoint(around(merge))]
-    if model.get("unk_token"):
-        model["unk_token"] = names.get(model["unk_token"], model["unk_token"])
-    parts["post_processor"] = None  # it names control tokens, and a template writes its own
-    return Tokenizer.from_str(json.dumps(parts))
-
-
-def around(merge: str | Sequence[str]) -> tuple[str, str, str]:
-    """Return the two words that a `merge` joins, and what it makes of them."""
-    first, second = merge.split(" ") if isinstance(merge, str) else merge
-    return first, second, first + second
