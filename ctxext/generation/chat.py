@@ -16,6 +16,8 @@ OPEN, CLOSE = "\ufdd0", "\ufdd1"
 TEXT = OPEN + CLOSE
 SECONDS = 5.0
 """How long a template may take; it is a program, and may run for ever."""
+ROOM = 100_000
+"""The characters that a template may add to the text of the user: instructions and tools have some thousands."""
 
 
 def chat_tokens(tokenizer: Tokenizer, template: str, settings: Mapping[str, Any], text: str) -> list[int]:
@@ -29,6 +31,9 @@ def chat_tokens(tokenizer: Tokenizer, template: str, settings: Mapping[str, Any]
     start = text.index(core)
     laid = rendered(template, settings, text[:start] + TEXT + text[start + len(core) :])  # a template may strip
     require(TEXT in laid, "the chat template leaves out the text of the user; use chat=false")
+    length = len(laid) + laid.count(TEXT) * (len(core) - len(TEXT))
+    if length > len(text) + ROOM:
+        raise unusable(f"it makes {length} characters of {len(text)}, and may add {ROOM} at most")
     words = controls(tokenizer, template + laid)
     hidden = {word: f"{OPEN}{number}{CLOSE}" for number, word in enumerate(words)}
     if words:
