@@ -36,7 +36,13 @@ PROTOCOL: Mapping[str, Any] = {
     "truncated_stride": int,
     "caution": str,
 }
-EXPORT: Mapping[str, Any] = {"format": str, "label": str, "reason": str, "folder": str, "others": list[dict[str, object]]}
+EXPORT: Mapping[str, Any] = {
+    "format": str,
+    "label": str,
+    "reason": str,
+    "folder": str,
+    "others": list[dict[str, object]],
+}
 SECTIONS = {"run": RUN, "lengths": LENGTHS, "protocol": PROTOCOL, "export": EXPORT}
 
 NAMES = ("subject", "task", "metric", "rule", "measure", "application", "group", "device", "dtype")
