@@ -13,6 +13,7 @@ from ctxext import __version__
 from ctxext.commands.stages import PLAIN, STAGES, Plain, Stage
 from ctxext.commands.words import folder_in
 from ctxext.refusal import Refusal, nearest, require
+from ctxext.terminal import SHUT, hush, remark, say
 from ctxext.training.lock import refuse_held
 from ctxext.training.signals import listening
 
@@ -37,9 +38,24 @@ def main() -> int:
         return complain(str(refusal), 2)
     except KeyboardInterrupt:
         return complain("interrupted", 1)
-    except BrokenPipeError:  # as in `ctxext ls | head`; what is still buffered must not fail again at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # as in `ctxext ls | head`
+        hush()
         return 1
+    except Exception as error:
+        return unforeseen(error)
+
+
+def unforeseen(error: Exception) -> int:
+    """Say an `error` for which no command has words of its own in a sentence, and return the exit status."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exc()
+    if isinstance(error, OSError) and error.filename is None and error.errno in SHUT:
+        hush()
+        return complain(f"stdout: can't be written ({error.strerror})", 1)
+    if isinstance(error, OSError) and error.filename is not None:
+        return complain(f"{error.filename}: can't be read ({error.strerror})", 2)
+    said = " ".join(str(error).split())
+    return complain(f"{type(error).__name__}: {said}; HYDRA_FULL_ERROR=1 shows where it comes from", 2)
 
 
 def dispatch(command: str, *words: str) -> int:
@@ -59,17 +75,6 @@ def dispatch(command: str, *words: str) -> int:
     return plain[command](words) if command in PLAIN else through_hydra(command, words)
 
 
-def say(text: str) -> int:
-    """Print `text`, and return the exit status of what is done."""
-    print(text)
-    return 0
-
-
-def remark(text: str) -> None:
-    """Print `text` beside the results."""
-    print(text, file=sys.stderr, flush=True)
-
-
 def complain(sentence: str, status: int) -> int:
     """Print `sentence` as an error, and return the exit `status`."""
     remark(f"ctxext: {shown(sentence)}")
@@ -77,9 +82,8 @@ def complain(sentence: str, status: int) -> int:
 
 
 def shown(sentence: str) -> str:
-    """Return `sentence` without what a terminal would obey, its middle left out if a name in it has no end."""
-    cut = sentence if len(sentence) <= LONGEST else f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 2 :]}"
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in cut)
+    """Return `sentence`, its middle left out if a name in it has no end."""
+    return sentence if len(sentence) <= LONGEST else f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 2 :]}"
 
 
 def program_help() -> str:
