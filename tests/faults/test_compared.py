@@ -18,7 +18,7 @@ from ctxext import cli
 PUT = (0, 1, -1, 0.5, 1e308, 2**70, True, None, "x", "", "\x1b[2J", [], [1], ["x"], [[]], {}, {"a": 1}, {"a": {}})
 """What is put in the place of a value."""
 FORMS: tuple[list[str], ...] = ([], ["--markdown"], ["--json"])
-PYTHON_S = ("Traceback", "typing.", "<class", "HYDRA_FULL_ERROR", "NoneType", "object is not")
+PYTHON_S = ("Traceback", "typing.", "<class", "HYDRA_FULL_ERROR", "'NoneType'", "object is not")
 Place = tuple[str | int, ...]
 
 
