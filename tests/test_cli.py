@@ -111,7 +111,15 @@ def test_a_wrong_command_line_is_refused_in_one_sentence_before_a_folder_is_made
         ("train --config-dir nowhere", "--config-dir nowhere: no such folder"),
         (f"compare {'x' * 300}", "x: can't be read (File name too long)"),
         ("compare . --html", "argument --html: expected one argument\n"),
-        ("train hydra.job_logging=none", "hydra.job_logging must be a group of keys, got 'none'"),
+        (
+            "train hydra.job_logging=none",
+            "hydra.job_logging must be a group of keys, got 'none'; hydra/job_logging=NAME chooses one",
+        ),
+        ("train hydra.verbose=3", "hydra.verbose must be true, false or the names of loggers, got '3'"),
+        (
+            "train hydra.sweeper=null -m",
+            "hydra.sweeper must be a group of keys, got 'null'; hydra/sweeper=NAME chooses",
+        ),
         ("train hydra.sweeper.max_batch_size=x -m", "hydra.sweeper.max_batch_size must be a whole number, got 'x'"),
     ],
 )

@@ -123,11 +123,11 @@ def test_what_the_template_writes_is_a_control_token_whatever_its_flag(flag):
     assert tokenizer.token_to_id("<role:user>") not in chat_tokens(tokenizer, in_a_branch, SETTINGS, "<role:user>")
 
 
-@pytest.mark.parametrize("written", ["{{ 'x' * 100001 }}{{ messages[0].content }}", "{{ messages[0].content * 101 }}"])
+@pytest.mark.parametrize("written", ["{{ 'x' * 100001 }}{{ messages[0].content }}", "{{ messages[0].content * 102 }}"])
 def test_a_template_that_adds_without_end_is_refused_before_anything_is_encoded(tokenizer, written):
     text = "a" * 1000
     with pytest.raises(
-        Refusal, match=r"can't be used \(it makes 101\d\d\d characters of 1000, and may add 100000 at most"
+        Refusal, match=r"can't be used \(it makes 10\d{4} characters of 1000, and may add 100000 at most"
     ):
         chat_tokens(tokenizer, written, SETTINGS, text)
     assert chat_tokens(tokenizer, "{{ messages[0].content * 100 }}", SETTINGS, text)
