@@ -80,7 +80,7 @@ WRONG = [
     ("--foo", "unrecognized arguments: --foo"),
     ("--cfg jub", "invalid choice: 'jub'"),
     ("--experimental-rerun config.pickle", "would load a pickle"),
-    ("--config-dir nowhere", "nowhere' not found"),
+    ("--config-dir nowhere", "--config-dir nowhere: no such folder"),
 ]
 
 
