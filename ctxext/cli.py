@@ -1,20 +1,20 @@
 """What was typed becomes one command: the first word names it, the rest is Hydra's, or plain."""
 
 import argparse
-import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctxext import __version__
-from ctxext.commands.launching import check_together, deaf, muted, own_place
+from ctxext import __version__, terminal
+from ctxext.commands.launching import check_together, deaf, muted, own_place, speaking_as
 from ctxext.commands.stages import PLAIN, STAGES, Plain, Stage
 from ctxext.commands.words import folder_in
 from ctxext.parallel.launch import follows, launched
 from ctxext.refusal import Refusal, nearest, require
+from ctxext.terminal import SHUT, hush, say
 from ctxext.training.lock import refuse_held
 from ctxext.training.signals import listening
 
@@ -48,9 +48,24 @@ def ended(*words: str) -> int:
         return complain(str(refusal), 2)
     except KeyboardInterrupt:
         return complain("interrupted", 1)
-    except BrokenPipeError:  # as in `ctxext ls | head`; what is still buffered must not fail again at the end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # as in `ctxext ls | head`
+        hush()
         return 1
+    except Exception as error:
+        return unforeseen(error)
+
+
+def unforeseen(error: Exception) -> int:
+    """Say an `error` for which no command has words of its own in a sentence, and return the exit status."""
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exc()
+    if isinstance(error, OSError) and error.filename is None and error.errno in SHUT:
+        hush()
+        return complain(f"stdout: can't be written ({error.strerror})", 1)
+    if isinstance(error, OSError) and error.filename is not None:
+        return complain(f"{error.filename}: can't be read ({error.strerror})", 2)
+    said = " ".join(str(error).split())
+    return complain(f"{type(error).__name__}: {said}; HYDRA_FULL_ERROR=1 shows where it comes from", 2)
 
 
 def dispatch(command: str, *words: str) -> int:
@@ -70,30 +85,23 @@ def dispatch(command: str, *words: str) -> int:
     return plain[command](words) if command in PLAIN else through_hydra(command, words)
 
 
-def say(text: str) -> int:
-    """Print `text`, and return the exit status of what is done."""
-    print(text)
-    return 0
-
-
 def remark(text: str) -> None:
-    """Print `text` beside the results."""
+    """Print `text` beside the results, if this is the first process of its run."""
     if not follows():
-        print(text, file=sys.stderr, flush=True)
+        terminal.remark(text)
 
 
 def complain(sentence: str, status: int) -> int:
     """Print `sentence` as an error, and return the exit `status`; what is refused is told by the first process."""
     if follows() and status == FAILED:
-        print(f"ctxext, process {launched()[0]}: {shown(sentence)}", file=sys.stderr, flush=True)
+        terminal.remark(f"ctxext, process {launched()[0]}: {shown(sentence)}")
     remark(f"ctxext: {shown(sentence)}")
     return status
 
 
 def shown(sentence: str) -> str:
-    """Return `sentence` without what a terminal would obey, its middle left out if a name in it has no end."""
-    cut = sentence if len(sentence) <= LONGEST else f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 2 :]}"
-    return "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in cut)
+    """Return `sentence`, its middle left out if a name in it has no end."""
+    return sentence if len(sentence) <= LONGEST else f"{sentence[: LONGEST // 2]} ... {sentence[-LONGEST // 2 :]}"
 
 
 def program_help() -> str:
@@ -230,17 +238,3 @@ def compare_jobs(folders: Sequence[Path]) -> None:
     else:
         if further:
             say(f"\nmore of it: {further}")
-
-
-@contextlib.contextmanager
-def speaking_as(words: list[str]) -> Iterator[None]:
-    """Let Hydra read `words` as the command line, and raise its errors instead of printing them and exiting."""
-    typed, setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"
-    try:
-        yield
-    finally:
-        sys.argv = typed
-        del os.environ["HYDRA_FULL_ERROR"]
-        if setting is not None:
-            os.environ["HYDRA_FULL_ERROR"] = setting

@@ -43,6 +43,8 @@ def fits(value: object, hint: object) -> bool:
         return any(fits(value, argument) for argument in arguments)
     if origin in (list, tuple):
         return isinstance(value, (list, tuple)) and all(fits(item, arguments[0]) for item in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(fits(item, arguments[1]) for item in value.values())
     if hint is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if hint is int:
@@ -64,4 +66,6 @@ def spelt(hint: object) -> str:
         return " or ".join(spelt(argument) for argument in arguments)
     if origin in (list, tuple):
         return f"a list, each {spelt(arguments[0])}"
+    if origin is dict:
+        return "keys with values" if arguments[1] is object else f"keys, each with {spelt(arguments[1])}"
     return words.get(hint, str(hint))

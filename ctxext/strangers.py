@@ -58,8 +58,8 @@ def once(pairs: list[tuple[str, Any]], file: Path) -> dict[str, Any]:
     """Return `pairs` as a dict; refuse a name of `file` that occurs twice: readers differ in which they take."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen = set[str]()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise Refusal(f"{file}: {twice} occurs twice")
     return found
 

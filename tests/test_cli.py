@@ -80,7 +80,7 @@ WRONG = [
     ("--foo", "unrecognized arguments: --foo"),
     ("--cfg jub", "invalid choice: 'jub'"),
     ("--experimental-rerun config.pickle", "would load a pickle"),
-    ("--config-dir nowhere", "nowhere' not found"),
+    ("--config-dir nowhere", "--config-dir nowhere: no such folder"),
 ]
 
 
@@ -107,6 +107,20 @@ def test_a_wrong_command_line_is_refused_in_one_sentence_before_a_folder_is_made
         ("position=yarn", "write ctxext train position=yarn"),
         ("ls positoin", "ls positoin: no such group; did you mean 'position'?"),
         ("ls position mask", "unrecognized arguments: mask"),
+        ("ls --config-dir nowhere", "--config-dir nowhere: no such folder"),
+        ("train --config-dir nowhere", "--config-dir nowhere: no such folder"),
+        (f"compare {'x' * 300}", "x: can't be read (File name too long)"),
+        ("compare . --html", "argument --html: expected one argument\n"),
+        (
+            "train hydra.job_logging=none",
+            "hydra.job_logging must be a group of keys, got 'none'; hydra/job_logging=NAME chooses one",
+        ),
+        ("train hydra.verbose=3", "hydra.verbose must be true, false or the names of loggers, got '3'"),
+        (
+            "train hydra.sweeper=null -m",
+            "hydra.sweeper must be a group of keys, got 'null'; hydra/sweeper=NAME chooses",
+        ),
+        ("train hydra.sweeper.max_batch_size=x -m", "hydra.sweeper.max_batch_size must be a whole number, got 'x'"),
     ],
 )
 def test_a_wrong_command_is_refused_in_one_sentence(
@@ -475,8 +489,54 @@ def test_completion_installs_for_the_program(typed: Callable[..., int], capsys: 
     assert capsys.readouterr().out.rstrip().endswith("-F hydra_bash_completion ctxext")
 
 
-def test_a_sentence_is_shown_without_what_a_terminal_would_obey_and_not_without_end() -> None:
-    assert cli.shown("a\x1b[2Jb\u202ec é 漢") == "a\ufffd[2Jb\ufffdc é 漢"
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            RecursionError("maximum\ndepth"),
+            "RecursionError: maximum depth; HYDRA_FULL_ERROR=1 shows where it comes from",
+        ),
+        (OSError(36, "File name too long", "xxx"), "xxx: can't be read (File name too long)"),
+    ],
+)
+def test_an_error_that_no_command_has_words_for_is_a_sentence_too(
+    error: Exception,
+    said: str,
+    typed: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "list_options", fail)
+    assert typed("ls") == 2
+    assert capsys.readouterr().err == f"ctxext: {said}\n"
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert cli.main() == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["ls model", "train model=bad", "train model=bad,small -m"])
+def test_an_option_file_that_is_no_utf8_is_named(
+    words: str, typed: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own/model").mkdir(parents=True)
+    Path("own/model/bad.yaml").write_bytes(b"a: \xff\n")
+    assert typed(*words.split(), "--config-dir", "own") == 2
+    assert "own/model/bad.yaml: not UTF-8 (invalid start byte at byte 3)" in capsys.readouterr().err
+
+
+def test_an_option_file_without_a_comment_is_listed(
+    typed: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own/model").mkdir(parents=True)
+    Path("own/model/bare.yaml").write_text("a: 1\n")
+    assert typed("ls", "model", "--config-dir", "own") == 0
+    assert "model=bare" in capsys.readouterr().out
+
+
+def test_a_sentence_is_shown_not_without_end() -> None:
     assert cli.shown("x" * 2000) == "x" * 2000
     long = cli.shown("first" + "x" * 10**6 + "last")
     assert long.startswith("firstx")

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "ctxext"
 FLOORS = [
-    {"places", "refusal", "processes", "confinement", "maths"},
+    {"places", "refusal", "processes", "confinement", "terminal", "maths"},
     {"seams", "strangers"},
     {"kernels", "parallel"},
     {"position", "mask", "attention", "tasks"},

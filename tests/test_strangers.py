@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -53,6 +54,14 @@ def test_a_text_that_is_not_utf8_is_refused_with_its_byte(tmp_path: Path) -> Non
 def test_json_that_readers_differ_in_or_die_of_is_refused(content: bytes | str, sentence: str) -> None:
     with pytest.raises(Refusal, match=sentence):
         object_in(content, FILE)
+
+
+def test_a_key_twice_among_many_is_found_at_once() -> None:
+    content = "{" + ",".join(f'"{number}":0' for number in range(400_000)) + ',"399999":0}'
+    start = perf_counter()
+    with pytest.raises(Refusal, match=r"some\.json: 399999 occurs twice"):
+        object_in(content, FILE)
+    assert perf_counter() - start < 5
 
 
 def test_other_json_is_what_the_library_makes_of_it() -> None:

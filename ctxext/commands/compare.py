@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Refuse what was typed, with the flag that may have been meant."""
-        unknown = next((word.partition("=")[0] for word in message.split() if word.startswith("--")), "")
+        unknown = next((re.split("[=:]", word)[0] for word in message.split() if word.startswith("--")), "")
         raise Refusal(message + (nearest(unknown, FLAGS) if unknown not in FLAGS else ""))
 
 

@@ -17,7 +17,7 @@ from ctxext.commands.device import device_of
 from ctxext.commands.extension import extend, identity_of
 from ctxext.commands.interruption import leave_if_asked
 from ctxext.config.schema import Run
-from ctxext.data.ledger import AS_TEXT, REPAIRED
+from ctxext.data.ledger import AS_TEXT, AS_TOKENS, REPAIRED
 from ctxext.data.prepare import QUARANTINE, Prepared, prepare
 from ctxext.formats.bases import open_base
 from ctxext.formats.companions import Companions, plain_companions
@@ -48,7 +48,9 @@ def show(data: Prepared, run: Run, journal: Journal) -> None:
     """Show in `journal` what became of the documents of `data`, and where those that weren't clean are listed."""
     journal.table(ledger_table(data.ledger))
     kept = sum(row.documents for row in data.ledger if row.outcome.startswith("kept"))
-    if data.ledger[0].documents > kept or any(row.outcome.startswith((REPAIRED, AS_TEXT)) for row in data.ledger):
+    if data.ledger[0].documents > kept or any(
+        row.outcome.startswith((REPAIRED, AS_TEXT, AS_TOKENS)) for row in data.ledger
+    ):
         journal.say(
             f"data   what was dropped or repaired, and why: {Path(run.cache) / 'tokens' / data.digest / QUARANTINE}"
         )

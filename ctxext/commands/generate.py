@@ -14,6 +14,7 @@ from ctxext.commands.sweep import verdict
 from ctxext.config.legality import notes
 from ctxext.config.rules.generation import unheeded
 from ctxext.config.schema import Run
+from ctxext.data.lettering import lettered
 from ctxext.data.tokenizer import beginning, tokenizing
 from ctxext.formats.json_files import write_json
 from ctxext.generation.chat import chat_tokens
@@ -102,7 +103,7 @@ def from_stdin() -> str:
 def encoded(text: str, run: Run, saved: Saved) -> list[int]:
     """Return the tokens of the prompt `text`, of which none is a control token but those that begin every text."""
     if not run.chat:
-        ids = [*beginning(saved.tokenizer), *saved.tokenizer.encode(text, add_special_tokens=False).ids]
+        ids = [*beginning(saved.tokenizer), *lettered(saved.tokenizer).encode(text, add_special_tokens=False).ids]
         require(len(ids) > 0, f"prompt={text!r}: the tokenizer makes no token of it")
         return ids
     settings = saved.companions.tokenizer_config

@@ -5,6 +5,7 @@ No import that costs time, since help must be quick.
 
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -48,3 +49,17 @@ def deaf(status: int) -> int:
     if launched()[1] > 1:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     return status
+
+
+@contextmanager
+def speaking_as(words: list[str]) -> Iterator[None]:
+    """Let Hydra read `words` as the command line, and raise its errors instead of printing them and exiting."""
+    typed, setting = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"
+    try:
+        yield
+    finally:
+        sys.argv = typed
+        del os.environ["HYDRA_FULL_ERROR"]
+        if setting is not None:
+            os.environ["HYDRA_FULL_ERROR"] = setting

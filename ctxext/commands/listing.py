@@ -9,6 +9,7 @@ from pathlib import Path
 from ctxext.commands.columns import told_below
 from ctxext.config.folders import GROUPS, option_file, option_files
 from ctxext.refusal import nearest, require
+from ctxext.strangers import text_of
 
 NOTE = re.compile(r"# (paper|trained|neutral|exports): (.+)")
 MEMBER = re.compile(r"^ +- override /(\w+): (\w+)", re.MULTILINE)
@@ -35,7 +36,7 @@ def listed(group: str) -> list[Option]:
 
 def read_option(path: Path) -> Option:
     """Return what the comments of the option file `path` say; an overlay takes the rest from its members."""
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     comments = [line for line in text.splitlines() if line.startswith("# ") and not line.startswith("# @")]
     found = {match[1]: match[2] for line in comments if (match := NOTE.fullmatch(line))}
     members = [read_option(option_file(group, name)) for group, name in MEMBER.findall(text)]
@@ -46,7 +47,7 @@ def read_option(path: Path) -> Option:
     return Option(
         group=path.parent.name,
         name=path.stem,
-        line=comments[0].removeprefix("# ").rstrip("."),
+        line=first(comments).removeprefix("# ").rstrip("."),
         paper=found.get("paper", "none"),
         trained=found.get("trained", "from scratch" if scratch else most_trained(members)),
         neutral=found.get("neutral", first(member.neutral for member in members)),

@@ -11,6 +11,8 @@ from ctxext.refusal import Refusal, require
 
 TEXT = re.compile(r"(\+{0,2}(?:dataset\.)?prompt)=(.+)", re.DOTALL)
 FREE = re.compile(r"(\+{0,2}(?:dataset\.path|base\.path|run|hydra\.run\.dir))=(.*)", re.DOTALL)
+OF_HYDRA = re.compile(r"\+{0,2}(hydra\.(?:verbose|sweeper|launcher|job_logging|hydra_logging))=(.*)", re.DOTALL)
+NO_NAMES = ("null", "nan", "inf")
 TAKES_A_WORD = {
     "--experimental-rerun",
     "--package",
@@ -49,7 +51,23 @@ def for_hydra(words: Sequence[str]) -> list[str]:
         rerun is None,
         f"--experimental-rerun={rerun} would load a pickle, which runs code; give the overrides themselves",
     )
+    for word in words:
+        check_hydra(word)
     return [quoted(word, arguments.multirun) for word in words]
+
+
+def check_hydra(word: str) -> None:
+    """Refuse a `word` by which a key of Hydra's own is of a kind of which Hydra itself dies without a sentence."""
+    match = OF_HYDRA.fullmatch(word)
+    if match is None or "${" in match[2]:
+        return
+    key, value = match[1], match[2]
+    if key == "hydra.verbose":
+        named = re.fullmatch(r"[A-Za-z_][\w.]*|\[.*\]|'.+'", value, re.DOTALL) and value.lower() not in NO_NAMES
+        require(bool(named), f"{key} must be true, false or the names of loggers, got {value!r}")
+    else:
+        rule = f"{key} must be a group of keys, got {value!r}; {key.replace('.', '/')}=NAME chooses one"
+        require(value.startswith("{"), rule)
 
 
 def with_method(words: Sequence[str], method: str) -> list[str]:

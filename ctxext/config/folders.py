@@ -8,6 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ctxext.refusal import nearest, require
+from ctxext.strangers import text_of
+
 PACKAGED, CHECKOUT = Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf"
 CONFIG_DIR = PACKAGED if PACKAGED.is_dir() else CHECKOUT
 GROUPS = (
@@ -36,6 +39,7 @@ OWN: ContextVar[Path | None] = ContextVar("OWN", default=None)
 @contextmanager
 def including(folder: Path | None) -> Iterator[None]:
     """Let the options in `folder`, the --config-dir of the command line, stand beside the packaged ones."""
+    require(folder is None or folder.is_dir(), f"--config-dir {folder}: no such folder")
     before = OWN.set(folder)
     try:
         yield
@@ -58,7 +62,9 @@ def files_in(group: str, own: Path | None) -> list[Path]:
 
 def option_file(group: str, name: str) -> Path:
     """Return the file of the option `name` of `group`."""
-    return next(path for path in option_files(group) if path.stem == name)
+    found = [path for path in option_files(group) if path.stem == name]
+    require(bool(found), f"{group}={name}: no such option{nearest(name, options(group))}")
+    return found[0]
 
 
 def options(group: str) -> list[str]:
@@ -77,7 +83,7 @@ def targets_in(slot: str, own: Path | None) -> dict[str, str]:
     """Return the class that each option of `slot` names, those in the folder `own` among them."""
     found = {}
     for path in files_in(slot, own):
-        target = re.search(r"^_target_: *(\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        target = re.search(r"^_target_: *(\S+)", text_of(path), re.MULTILINE)
         if target:
             found[path.stem] = target[1]
     return found
@@ -141,11 +147,11 @@ def found_in(slot: str, option: str, pattern: str) -> str:
     """Return what the group of the `pattern` finds in the file of the `option` of `slot`, or nothing."""
     if option not in options(slot):
         return ""
-    line = re.search(pattern, option_file(slot, option).read_text(encoding="utf-8"), re.MULTILINE)
+    line = re.search(pattern, text_of(option_file(slot, option)), re.MULTILINE)
     return line[1] if line else ""
 
 
 def options_with(slot: str, key: str) -> list[str]:
     """Return the options of `slot` whose files hold `key`."""
     has_key = re.compile(rf"^{re.escape(key)}:", re.MULTILINE)
-    return [path.stem for path in option_files(slot) if has_key.search(path.read_text(encoding="utf-8"))]
+    return [path.stem for path in option_files(slot) if has_key.search(text_of(path))]

@@ -10,12 +10,17 @@ from hydra.errors import ConfigCompositionException, MissingConfigException, Ove
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException, ValidationError
 
-from ctxext.config.folders import GROUPS, option_of, options_with
+from ctxext.config.folders import GROUPS, OWN, option_of, options_with
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal, nearest, spelt
+from ctxext.strangers import text_of
 
 FOLDERS = ("hydra.run.dir=", "hydra.sweep.dir=")
 """The words that say where a run is kept."""
+
+
+HYDRA_S = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false", "String": "a text"}
+"""The kinds of values of Hydra's own keys, as OmegaConf calls them."""
 
 
 def sentence(error: BaseException, words: Sequence[str] = ()) -> str:
@@ -91,6 +96,10 @@ def no_key(error: Any, words: Sequence[str]) -> str:
 
 def wrong_type(error: Any, words: Sequence[str]) -> str:
     """Return which value isn't of the type that the schema wants."""
+    if str(error.full_key).startswith("hydra."):
+        found = re.search(r"could not be converted to (\w+)", str(error))
+        wanted = HYDRA_S.get(found[1], "of another kind") if found else "a group of keys"
+        return f"{error.full_key} must be {wanted}, got {shown(error.value)}"
     hint: Any = Run
     for step in re.split(r"[.\[]", str(error.full_key)):
         inner = typing.get_args(hint)
@@ -139,6 +148,17 @@ def unreached(error: Any, words: Sequence[str]) -> str:
     return unmade(error, words) if error.errno in (errno.ENAMETOOLONG, errno.ELOOP) else str(error)
 
 
+def undecoded(error: Any, words: Sequence[str]) -> str:
+    """Return which of the user's own option files is no UTF-8: Hydra doesn't say."""
+    own = OWN.get()
+    for file in sorted(own.rglob("*.yaml")) if own else ():
+        try:
+            text_of(file)
+        except Refusal as refusal:
+            return str(refusal)
+    return str(error)
+
+
 def other(error: Any, words: Sequence[str]) -> str:
     """Return the words of `error` itself, or what is known of a group that was given a number."""
     named = [word for word in words if word.split("=")[0] in GROUPS]
@@ -157,6 +177,7 @@ SAID: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callabl
     ((NotADirectoryError, FileExistsError, PermissionError), unmade),
     (OSError, unreached),
     (ConfigCompositionException, misplaced),
+    (UnicodeDecodeError, undecoded),
     (Exception, other),
 )
 """What says which error, the most telling first: Hydra wraps OmegaConf's errors, and these wrap each other."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from ctxext.data.documents import Document
+from ctxext.data.lettering import lettered
 from ctxext.data.pairs import Pair, load_pairs, pair_of
 from ctxext.data.tokenizer import beginning, end_token, tokenizing
 
@@ -114,9 +115,10 @@ def encode(
     """
     begin, end = beginning(tokenizer), end_token(tokenizer)
     inputs = [document.text + "\n" if document.target else document.text for document in batch]
+    plain = lettered(tokenizer)
     with tokenizing():
-        encoded = tokenizer.encode_batch_fast(inputs, add_special_tokens=False)
-        answers = tokenizer.encode_batch_fast([document.target for document in batch], add_special_tokens=False)
+        encoded = plain.encode_batch_fast(inputs, add_special_tokens=False)
+        answers = plain.encode_batch_fast([document.target for document in batch], add_special_tokens=False)
     for document, question, answer in zip(batch, encoded, answers, strict=True):
         count = len(begin) + len(question) + len(answer) + 1
         tokens = np.fromiter(chain(begin, question.ids, answer.ids, (end,)), dtype, count)

@@ -13,8 +13,8 @@ from ctxext.data.documents import Defect
 class LedgerRow:
     """An outcome (`read`, `kept: train`, `dropped: exact duplicate`, ...) with its documents, bytes and tokens.
 
-    The rows after `read` add up to it, but for `repaired: ...` and `as text: ...`, which tell how many of those kept
-    were so. `cleaned away` holds the bytes that cleaning took from documents that stayed.
+    The rows after `read` add up to it, but for `repaired: ...`, `as text: ...` and `as tokens: ...`, which tell how
+    many of those kept were so. `cleaned away` holds the bytes that cleaning took from documents that stayed.
     """
 
     outcome: str
@@ -23,7 +23,7 @@ class LedgerRow:
     tokens: int = 0
 
 
-DROPPED, REPAIRED, AS_TEXT = "dropped", "repaired", "as text"
+DROPPED, REPAIRED, AS_TEXT, AS_TOKENS = "dropped", "repaired", "as text", "as tokens"
 Account = Mapping[str, Sequence[Defect]]
 """What became of input that wasn't clean, by one of these words."""
 

@@ -9,6 +9,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from ctxext.data.corpus import Corpus
+from ctxext.data.lettering import lettered
 
 ENOUGH = 200_000
 """Tokens at the start of the corpus, the documents that begin within which are taken for sentences."""
@@ -23,7 +24,7 @@ class CorpusMaterial:
 
     def encode(self, text: str) -> list[int]:
         """Return the tokens of `text`, none of them a control token."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False).ids
+        ids: list[int] = lettered(self.tokenizer).encode(text, add_special_tokens=False).ids
         return ids
 
     @property

@@ -1,11 +1,11 @@
 """The data stage: read, clean, deduplicate, split, train the tokenizer, encode; done once for the same input."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from ctxext.data.application import check_documents, prompted
 from ctxext.data.cleaning import clean_documents, flaws
@@ -14,6 +14,7 @@ from ctxext.data.deduplication import drop_exact, drop_near
 from ctxext.data.documents import Defect, Document
 from ctxext.data.ledger import (
     AS_TEXT,
+    AS_TOKENS,
     DROPPED,
     REPAIRED,
     Account,
@@ -23,6 +24,7 @@ from ctxext.data.ledger import (
     save_ledger,
     save_quarantine,
 )
+from ctxext.data.lettering import controls, lettered
 from ctxext.data.sources import Source
 from ctxext.data.split import split_documents
 from ctxext.data.store import digest_of, is_whole, publish
@@ -72,6 +74,8 @@ def ingredients(
     """Yield everything on which the prepared files depend."""
     yield FORMAT
     yield f"vocabulary of {vocab_size}" if tokenizer is None else tokenizer.to_str()
+    if tokenizer is not None and lettered(tokenizer) is not tokenizer and not isinstance(tokenizer.model, models.BPE):
+        yield "control tokens have names that no text spells"
     if tokenizer is not None and beginning(tokenizer):
         yield f"documents begin with {beginning(tokenizer)}"  # what others prepared stays as it was
     yield from map(repr, (source.near_duplicates, source.validation_share, source.test_share))
@@ -116,12 +120,24 @@ def build(
 
 
 def noted(documents: Sequence[Document], tokenizer: Tokenizer) -> Account:
-    """Return which of the `documents` that were kept were repaired, or spell a control token of `tokenizer`."""
-    words = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.special]
-    spelt = re.compile("|".join(map(re.escape, words)) or "(?!)")
+    """Return which of the `documents` that were kept were repaired, or spell a control token of `tokenizer`.
+
+    Words that it adds without the flag of control tokens are no letters: tags, or the names of roles.
+    """
+    words = controls(tokenizer)
+    added = {token.content for token in tokenizer.get_added_tokens_decoder().values() if token.content.strip()}
     repaired = [Defect(document.name, flaw, document.size) for document in documents for flaw in document.flaws]
-    plain = [document for document in documents if any(map(spelt.search, document.texts))]
-    return {REPAIRED: repaired, AS_TEXT: [Defect(one.name, "control tokens", one.size) for one in plain]}
+    return {
+        REPAIRED: repaired,
+        AS_TEXT: [Defect(one.name, "control tokens", one.size) for one in spelling(words, documents)],
+        AS_TOKENS: [Defect(one.name, "added tokens", one.size) for one in spelling(added.difference(words), documents)],
+    }
+
+
+def spelling(words: Iterable[str], documents: Sequence[Document]) -> list[Document]:
+    """Return those of `documents` that hold any of `words`."""
+    spelt = re.compile("|".join(map(re.escape, words)) or "(?!)")
+    return [document for document in documents if any(map(spelt.search, document.texts))]
 
 
 def sift(

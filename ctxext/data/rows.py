@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ctxext.data.corpus import Corpus
 from ctxext.data.lessons import RECALL, Lessons
+from ctxext.data.lettering import lettered
 from ctxext.data.material import CorpusMaterial
 from ctxext.data.packing import Packing, pack
 from ctxext.maths.counted import generator
@@ -223,7 +224,7 @@ class Rows:
 
     def ids(self, sentence: str) -> list[int]:
         """Return the tokens of `sentence`."""
-        ids: list[int] = self.tokenizer.encode(sentence, add_special_tokens=False).ids
+        ids: list[int] = lettered(self.tokenizer).encode(sentence, add_special_tokens=False).ids
         return ids
 
 

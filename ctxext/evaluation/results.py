@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ctxext.evaluation.kinds import LARGEST, SECTIONS, check_row, check_section, check_size
 from ctxext.refusal import Refusal, nearest, require
 from ctxext.strangers import text_of
 
@@ -44,7 +45,6 @@ VALUES = {
 DIFFERENCES = ("long_gain",)
 """Measures whose value may be below 0."""
 COUNTS = ("tokens", "n", "high_position")
-TEXTS = ("subject", "task", "depth", "metric", "rule", "what", "reason", "measure", "application", "group")
 
 
 class Point(NamedTuple):
@@ -87,11 +87,12 @@ class Results:
 
     def __post_init__(self) -> None:
         require(self.schema == SCHEMA, f"schema must be {SCHEMA}, got {self.schema!r}")
+        for key in SECTIONS:
+            check_plain(getattr(self, key), key)
+            check_section(key, getattr(self, key))
         require("name" in self.run, "run lacks the key 'name'")
         for key in ("trained", "target", "evaluated"):
             require(key in self.lengths, f"lengths lacks the key {key!r}")
-        for key in ("run", "lengths", "protocol", "export"):
-            check_plain(getattr(self, key), key)
         for section in IDENTITY:
             check_rows(section, getattr(self, section))
 
@@ -149,8 +150,13 @@ def point(row: Row, measure: str) -> Point:
     if measure == "nll":
         return Point(row["length"], row["nll"], row["low"], row["high"])
     if measure == "perplexity":
-        return Point(row["length"], row["perplexity"], math.exp(row["low"]), math.exp(row["high"]))
+        return Point(row["length"], row["perplexity"], exponential(row["low"]), exponential(row["high"]))
     return Point(row["length"], row[measure], None, None)
+
+
+def exponential(nll: float) -> float:
+    """Return the exponential of `nll`, or the largest number that stands here where it would be beyond that."""
+    return min(math.exp(min(nll, 700.0)), LARGEST)
 
 
 def exactly(content: Row) -> Row:
@@ -174,8 +180,7 @@ def check_rows(section: str, rows: object) -> None:
         require(isinstance(row, dict), f"{where} must be an object, got {type(row).__name__}")
         for key in IDENTITY[section] + VALUES.get(section, ()):
             require(key in row, f"{where} lacks the key {key!r}")
-            number = isinstance(row[key], (int, float)) and not isinstance(row[key], bool)
-            require(number or key in TEXTS, f"{where}.{key} must be a number, got {row[key]!r}")
+        check_row(row, where)
         check_plain(row, where)
         check_numbers(row, where)
         require(section != "effective_length" or row["length"] > 0, f"{where}.length must be above 0, got 0")
@@ -207,5 +212,8 @@ def check_plain(value: object, where: str) -> None:
             check_plain(item, f"{where}[{index}]")
     elif isinstance(value, float):
         require(math.isfinite(value), f"{where} must be a finite number, got {value!r}; leave it out and say why")
+        check_size(value, where)
+    elif isinstance(value, int):
+        check_size(value, where)
     else:
-        require(isinstance(value, (str, int)), f"{where} must be plain text or a number, got {value!r}")
+        require(isinstance(value, str), f"{where} must be plain text or a number, got {value!r}")

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from ctxext.data.tokenizer import end_token
 from ctxext.formats.json_files import read_json, write_json
-from ctxext.refusal import Refusal
+from ctxext.refusal import Refusal, require
 from ctxext.strangers import text_of
 
 TOKENIZER, SETTINGS, GENERATION, TEMPLATE = (
@@ -76,4 +76,11 @@ def default_of(template: object, file: Path) -> str:
     text = next((one.get("template") for one in several if isinstance(one, dict) and one.get("name") == "default"), "")
     if not isinstance(text, str):
         raise Refusal(f"{file}: chat_template must be a text, or a list with one named default, got {template!r}")
+    check_template(text, f"{file}: chat_template")
     return text
+
+
+def check_template(text: str, where: str) -> None:
+    """Refuse a chat template `text`, which stands at `where`, of more bytes than one may have."""
+    size = len(text.encode("utf-8", "surrogatepass"))
+    require(size <= LONGEST, f"{where} must have at most {LONGEST} bytes, got {size}")

@@ -1,14 +1,14 @@
 """A user's text as a chat: the tokenizer's own template around it, whose control tokens nobody can type."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tokenizers import Tokenizer
 
 from ctxext.confinement import asked
+from ctxext.data.lettering import renamed
 from ctxext.refusal import Refusal, require
 
 OPEN, CLOSE = "\ufdd0", "\ufdd1"
@@ -16,6 +16,8 @@ OPEN, CLOSE = "\ufdd0", "\ufdd1"
 TEXT = OPEN + CLOSE
 SECONDS = 5.0
 """How long a template may take; it is a program, and may run for ever."""
+ROOM = 100_000
+"""The characters that a template may add to the text of the user: instructions and tools have some thousands."""
 
 
 def chat_tokens(tokenizer: Tokenizer, template: str, settings: Mapping[str, Any], text: str) -> list[int]:
@@ -29,6 +31,9 @@ def chat_tokens(tokenizer: Tokenizer, template: str, settings: Mapping[str, Any]
     start = text.index(core)
     laid = rendered(template, settings, text[:start] + TEXT + text[start + len(core) :])  # a template may strip
     require(TEXT in laid, "the chat template leaves out the text of the user; use chat=false")
+    length = len(laid) + laid.count(TEXT) * (len(core) - len(TEXT))
+    if length > len(text) + ROOM:
+        raise unusable(f"it makes {length} characters of {len(text)}, and may add {ROOM} at most")
     words = controls(tokenizer, template + laid)
     hidden = {word: f"{OPEN}{number}{CLOSE}" for number, word in enumerate(words)}
     if words:
@@ -73,27 +78,3 @@ def control_words(settings: Mapping[str, Any]) -> dict[str, str]:
     named = {key: value for key, value in settings.items() if key.endswith("_token") and value}
     words = {key: value["content"] if isinstance(value, dict) else value for key, value in named.items()}
     return {key: word for key, word in words.items() if isinstance(word, str)}
-
-
-def renamed(tokenizer: Tokenizer, names: Mapping[str, str]) -> Tokenizer:
-    """Return a copy of `tokenizer` that knows its control tokens by other `names` alone."""
-    parts = json.loads(tokenizer.to_str())
-    for token in parts["added_tokens"]:
-        token["content"] = names.get(token["content"], token["content"])
-    model = parts["model"]
-    if isinstance(model["vocab"], dict):
-        model["vocab"] = {names.get(word, word): number for word, number in model["vocab"].items()}
-    else:
-        model["vocab"] = [[names.get(word, word), score] for word, score in model["vocab"]]
-    if model.get("merges"):
-        model["merges"] = [merge for merge in model["merges"] if names.keys().isdisjoint(around(merge))]
-    if model.get("unk_token"):
-        model["unk_token"] = names.get(model["unk_token"], model["unk_token"])
-    parts["post_processor"] = None  # it names control tokens, and a template writes its own
-    return Tokenizer.from_str(json.dumps(parts))
-
-
-def around(merge: str | Sequence[str]) -> tuple[str, str, str]:
-    """Return the two words that a `merge` joins, and what it makes of them."""
-    first, second = merge.split(" ") if isinstance(merge, str) else merge
-    return first, second, first + second

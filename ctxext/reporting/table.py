@@ -1,9 +1,11 @@
 """The tables of a run on the console and in Markdown, and the ledger of the data stage."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -12,6 +14,7 @@ from ctxext.reporting.blocks import blocks
 from ctxext.reporting.fitting import Fitting
 from ctxext.reporting.measured import Measured
 from ctxext.reporting.verdict import verdict
+from ctxext.terminal import check_stdout, plain
 
 WIDTH = 100
 
@@ -31,7 +34,20 @@ def show(renderable: RenderableType) -> None:
     """Print `renderable` on the console, at most 100 columns wide."""
     console = Console(highlight=False)
     console.width = min(WIDTH, console.width) if console.is_terminal else WIDTH
-    console.print(renderable)
+    check_stdout()
+    console.print(Plain(renderable))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A `renderable` whose texts hold nothing that a terminal would obey."""
+
+    renderable: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        """Yield the parts of the renderable."""
+        for text, style, control in console.render(self.renderable, options):
+            yield Segment(text if control else plain(text), style, control)
 
 
 def results_table(results: Measured) -> Group:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from omegaconf import DictConfig
 
-from ctxext.cli import speaking_as
 from ctxext.commands import jobs
 from ctxext.commands.jobs import Errand, built, combinations, run, settled
+from ctxext.commands.launching import speaking_as
 from ctxext.config.record import accept, write_config
 from ctxext.config.schema import Run
 from ctxext.formats.bases import located

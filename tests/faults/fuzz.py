@@ -20,6 +20,21 @@ TOP = (
     "stop",
     "chat",
 )
+HYDRA_S = (
+    *(
+        "run.dir",
+        "sweep.dir",
+        "sweep.subdir",
+        "mode",
+        "verbose",
+        "job.name",
+        "job.chdir",
+        "output_subdir",
+        "job_logging",
+    ),
+    *("hydra_logging", "sweeper", "sweeper.max_batch_size", "launcher", "searchpath", "callbacks", "job.num", "nope"),
+)
+"""Keys of Hydra's own node."""
 NUMBERS = ("0", "1", "-1", "2", "3", "7", "16", "64", "100", "256", "1024", "4096", "2147483648", "1000000000000")
 FRACTIONS = ("0.0", "0.1", "0.5", "1.5", "-2.5", "1e-9", "1e30", "1e400", "nan", "inf", "-inf")
 TEXTS = (
@@ -82,6 +97,25 @@ def fitting(value: str, draw: random.Random) -> str:
         return draw.choice(("true", "false"))
     is_number = value.replace(".", "").replace("e-", "").isdecimal()
     return draw.choice(FRACTIONS) if is_number else value
+
+
+def hydra_words(seed: int) -> list[str]:
+    """Return a command and words of which some set a key of Hydra's own, and some ask for a sweep."""
+    draw = random.Random(seed)
+    typed = [f"hydra.{draw.choice(HYDRA_S)}={draw.choice(draw.choice(POOLS))}" for _ in range(draw.choice((1, 1, 2)))]
+    return [draw.choice(("train", "check", "eval")), *typed, *draw.choice(([], [], ["-m"], ["seed=1,2", "-m"]))]
+
+
+def plain_words(seed: int) -> list[str]:
+    """Return a command that goes past Hydra, and words after it."""
+    draw = random.Random(seed)
+    command = draw.choice(("ls", "compare"))
+    flags = {
+        "ls": ("--json", "--config-dir", "--config-dir=own", "--cfg", *GROUPS),
+        "compare": ("--json", "--markdown", "--html", "--fail-on", "--fail-on=nll > base", "--markdown=own", "."),
+    }[command]
+    pool = [*flags, *(misspelt(flag, draw) for flag in flags), *TEXTS, "own", "own/model", "", "x" * 5000]
+    return [command, *draw.choices(pool, k=draw.choice((0, 1, 1, 2, 3)))]
 
 
 def words(seed: int) -> list[str]:

@@ -343,6 +343,60 @@ def compared(name: str, text: str) -> Make:
     return make
 
 
+RESULTS: dict[str, Any] = {
+    "schema": 1,
+    "run": {"name": "a"},
+    "lengths": {"trained": 64, "target": 64, "evaluated": []},
+    **{section: {} for section in ("protocol", "export")},
+    **{section: [] for section in ("by_length", "by_position", "tasks", "effective_length", "cost", "missing")},
+}
+
+
+def measured(**files: str) -> Make:
+    """Return what makes a run to compare that has results, and `files` of lines."""
+
+    def make(ground: Ground) -> list[str]:
+        folder = ground.run()
+        (folder / "results.json").write_text(json.dumps(RESULTS))
+        for name, text in files.items():
+            (folder / f"{name}.jsonl").write_text(text)
+        return ["compare", str(folder)]
+
+    return make
+
+
+def heavy_lines(ground: Ground) -> list[str]:
+    """Make a run whose lines of documents hold millions of lists beside what is compared, the last of them nothing."""
+    line = json.dumps({"subject": "base", "length": 64, "document": "d", "nll": 1, "counts": 1, "sizes": 1})
+    heavy = f'{line[:-1]}, "more": [{EMPTIES}]}}\n'
+    return measured(documents=heavy * 2 + "{}", samples="")(ground)
+
+
+def heavy_shards(ground: Ground) -> list[str]:
+    """Make a model of three shards, in whose headers there are millions of lists beside what is read."""
+    folder = ground.base()
+    (folder / "model.safetensors").unlink()
+    for number in range(3):
+        header = f'{json.dumps({f"t{number}": entry([1], 0, 4)})[:-2]}, "more": [{EMPTIES}]}}}}'
+        (folder / f"{number}.safetensors").write_bytes(safetensors(header.encode(), 4))
+    names = {f"t{number}": f"{number}.safetensors" for number in range(3)}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    return generate(folder)
+
+
+def pipe(name: str) -> Make:
+    """Return what makes a model whose file `name` is a pipe into which nobody writes."""
+
+    def make(ground: Ground) -> list[str]:
+        folder = ground.base()
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+        return generate(folder, "chat=true")
+
+    return make
+
+
+EMPTIES = ",".join(["[]"] * 5_000_000)
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
 )
@@ -381,6 +435,12 @@ CASES = {
     "a key twice": Case(
         spoilt_json("config.json", lambda content: '{"model_type": "llama", "model_type": "qwen2"}'),
         r"config\.json: model_type occurs twice",
+    ),
+    "a key twice among 400,000": Case(
+        spoilt_json(
+            "config.json", lambda c: f'{{{",".join(f"{chr(34)}{n}{chr(34)}:0" for n in range(400_000))},"7":0}}'
+        ),
+        r"config\.json: 7 occurs twice",
     ),
     "layers without end": Case(
         spoilt_json("config.json", lambda content: content.update(num_hidden_layers=2**30)),
@@ -426,6 +486,10 @@ CASES = {
         in_place_of("state.json", lambda file: file.symlink_to("/dev/zero")),
         r"state\.json: links in a run that is read",
     ),
+    "a configuration that is a pipe": Case(pipe("config.json"), r"base is no run"),
+    "weights that are a pipe": Case(pipe("model.safetensors"), r"model\.safetensors: no such file"),
+    "a tokenizer that is a pipe": Case(pipe("tokenizer.json"), r"tokenizer\.json: no such"),
+    "headers that are heavy together": Case(heavy_shards, r"index\.json: the headers of all shards must have at most"),
     "a manifest that leads out": Case(manifest_out, r"holds no checkpoint that can be loaded"),
     "a checkpoint too deep": Case(
         checkpoint_of(state_json=DEEP.encode(), model_safetensors=safetensors(b"{}"), optimizer_safetensors=b""),
@@ -452,6 +516,17 @@ CASES = {
     "a template that writes without end": Case(
         template("{% for a in range(9999) %}{{ 'x' * 9999 }}{% endfor %}"), r"the chat template can't be used"
     ),
+    "a template that adds without end": Case(
+        template("{{ 'x' * 30000000 }}{{ messages[0].content }}"),
+        r"the chat template can't be used \(it makes 30000005",
+    ),
+    "a template that repeats without end": Case(
+        template("{{ messages[0].content * 90000 }}"), r"the chat template can't be used \(it makes 450000 characters"
+    ),
+    "a template in the settings too long": Case(
+        spoilt_json("tokenizer_config.json", lambda content: content.update(chat_template="x" * (1 << 21))),
+        r"tokenizer_config\.json: chat_template must have at most",
+    ),
     "a template that escapes": Case(template(ESCAPE), r"the chat template can't be used"),
     "a template that speaks to the terminal": Case(
         template("{{ raise_exception('\x1b[2J' ~ 'x' * 1000000) }}"), r"the chat template can't be used"
@@ -476,6 +551,18 @@ CASES = {
     "GGUF tensors that overlap": Case(
         gguf(*LLAMA, tensors=(gguf_tensor("a", 8, 8), gguf_tensor("b", 8, 8, offset=32)), data=512),
         r"model\.gguf: the tensor 'b' begins within",
+    ),
+    "results of other kinds": Case(
+        compared("results.json", json.dumps(RESULTS | {"run": 1})), r"results\.json: run must be an object, got int"
+    ),
+    "results that speak to the terminal": Case(
+        compared("results.json", json.dumps(RESULTS | {"run": {"name": ["\x1b[2J"]}})),
+        r"results\.json: run\.name must be",
+    ),
+    "lines that are heavy": Case(heavy_lines, r"documents\.jsonl:3: lacks 'subject'"),
+    "lines without end": Case(
+        measured(documents="{}\n" * 30_000_000, samples="{}\n" * 30_000_000),
+        r"must have at most 134217728 bytes together",
     ),
     "results too deep": Case(compared("results.json", DEEP), r"results\.json: not JSON"),
 }

@@ -3,17 +3,19 @@
 import signal
 import subprocess
 import sys
+import types
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fuzz import words
+from fuzz import hydra_words, plain_words, words
 from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from scale import times
 
+from ctxext import cli
 from ctxext.commands.foundation import check_base
 from ctxext.commands.jobs import settled
 from ctxext.commands.words import for_hydra
@@ -75,6 +77,47 @@ def test_a_random_configuration_is_built_or_refused_in_a_sentence(
     assert sum(ends.values()) == BATCH
     assert all(ends[end] for end in ("built", "refused")), ends
     sys.stdout.write(f"{ends['built']} built, {ends['refused']} refused\n")
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """Return a function that types words after `ctxext`, whose stages do nothing: the exit status, and what is said."""
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=lambda run, folder: None))
+    fakes = {name: real._replace(function="fake_stages:stage") for name, real in cli.STAGES.items()}
+    monkeypatch.setattr(cli, "STAGES", fakes)
+
+    def type_words(*typed: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["ctxext", *typed])
+        status = cli.main()
+        return status, capfd.readouterr().err
+
+    return type_words
+
+
+@pytest.mark.parametrize("batch", range(times(2, 20)))
+@pytest.mark.parametrize("kind", [hydra_words, plain_words])
+def test_words_of_hydra_and_past_it_end_in_a_sentence(
+    batch: int,
+    kind: Callable[[int], list[str]],
+    typed: Callable[..., tuple[int, str]],
+    within_time: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    ends: Counter[int] = Counter()
+    (tmp_path / "own" / "model").mkdir(parents=True)
+    (tmp_path / "own" / "model" / "bad.yaml").write_bytes(b"\xff")
+    for seed in range(batch * BATCH, (batch + 1) * BATCH):
+        monkeypatch.chdir(tmp_path)
+        line = kind(seed)
+        within_time()
+        status, said = typed(*line)
+        assert status in (0, 1, 2), (line, said)
+        assert not [piece for piece in (*PYTHON_S, "HYDRA_FULL_ERROR") if piece in said], (line, said)
+        assert status == 0 or "ctxext: " in said, (line, said)
+        ends[status] += 1
+    sys.stdout.write(f"{kind.__name__}: {ends[0]} done, {ends[1] + ends[2]} refused\n")
 
 
 @pytest.mark.parametrize("seed", range(5000, 5000 + times(3, 50)))

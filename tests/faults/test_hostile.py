@@ -15,7 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 
 TYPED = Path(__file__).with_name("typed.py")
 SECONDS, BYTES = 10.0, 2e9
-HANGS, WALL = 60, 30.0
+WALL = 30.0
+"""The seconds in which it ends on a machine that does other things too: what computes nothing may still wait."""
+HANGS = 60
 
 
 class Ended(NamedTuple):
@@ -24,8 +26,8 @@ class Ended(NamedTuple):
     status: Any
     said: str
     seconds: float
-    wall: float
     peak: int
+    wall: float
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +55,7 @@ def typed(tmp_path: Path, server: Any) -> Callable[..., Ended]:
         assert (tmp_path / "cost.json").is_file(), f"its process was ended, with status {process.exitcode}"
         cost = json.loads((tmp_path / "cost.json").read_text())
         said = (tmp_path / "stderr").read_text(errors="replace")
-        return Ended(cost["status"], said, cost["seconds"], cost["wall"], cost["peak"])
+        return Ended(cost["status"], said, cost["seconds"], cost["peak"], cost["wall"])
 
     return type_words
 
@@ -85,9 +87,9 @@ def test_a_hostile_file_runs_nothing_takes_little_and_ends_in_a_sentence_that_na
     assert "Traceback" not in ended.said
     assert not list(ground.path.rglob("canary"))
     assert ended.seconds < SECONDS
-    assert ended.wall < WALL, "it waited"
     assert ended.peak < BYTES
-    sys.stdout.write(f"{name}: {ended.seconds:.2f} s, {ended.peak / 1e6:.0f} MB\n")
+    assert ended.wall < WALL, "it waited"
+    sys.stdout.write(f"{name}: {ended.seconds:.2f} s, {ended.wall:.2f} s on the clock, {ended.peak / 1e6:.0f} MB\n")
 
 
 def test_there_are_at_least_twelve_classes() -> None:

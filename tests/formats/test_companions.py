@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from ctxext.formats.companions import Companions, plain_companions, read_companions
+from ctxext.formats.companions import LONGEST, Companions, plain_companions, read_companions
 from ctxext.refusal import Refusal
 
 
@@ -28,6 +28,17 @@ def test_a_template_among_the_settings_is_taken_the_default_one_of_several(tmp_p
     assert read_companions(tmp_path) == Companions({"eos_token": "</s>"}, {}, "a")
     (tmp_path / "chat_template.jinja").write_text("file")
     assert read_companions(tmp_path).chat_template == "file"
+
+
+def test_a_template_among_the_settings_is_as_short_as_one_in_a_file(tmp_path: Path) -> None:
+    settings = tmp_path / "tokenizer_config.json"
+    settings.write_text(json.dumps({"chat_template": "é" * (LONGEST // 2)}))
+    assert len(read_companions(tmp_path).chat_template) == LONGEST // 2
+    settings.write_text(json.dumps({"chat_template": "é" * (LONGEST // 2 + 1)}))
+    with pytest.raises(
+        Refusal, match=r"tokenizer_config\.json: chat_template must have at most 1048576 bytes, got 104857"
+    ):
+        read_companions(tmp_path)
 
 
 def test_files_that_are_absent_are_empty(tmp_path: Path) -> None:

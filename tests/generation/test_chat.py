@@ -123,6 +123,24 @@ def test_what_the_template_writes_is_a_control_token_whatever_its_flag(flag):
     assert tokenizer.token_to_id("<role:user>") not in chat_tokens(tokenizer, in_a_branch, SETTINGS, "<role:user>")
 
 
+@pytest.mark.parametrize("written", ["{{ 'x' * 100001 }}{{ messages[0].content }}", "{{ messages[0].content * 102 }}"])
+def test_a_template_that_adds_without_end_is_refused_before_anything_is_encoded(tokenizer, written):
+    text = "a" * 1000
+    with pytest.raises(
+        Refusal, match=r"can't be used \(it makes 10\d{4} characters of 1000, and may add 100000 at most"
+    ):
+        chat_tokens(tokenizer, written, SETTINGS, text)
+    assert chat_tokens(tokenizer, "{{ messages[0].content * 100 }}", SETTINGS, text)
+
+
+def test_a_user_types_no_control_token_of_a_unigram():
+    words = ["<unk>", "</s>", *"</s>ab"]
+    tokenizer = Tokenizer(models.Unigram([(word, -1.0) for word in dict.fromkeys(words)], unk_id=0))
+    tokenizer.add_special_tokens(["</s>"])
+    found = chat_tokens(as_plain_text(tokenizer), "a{{ messages[0].content }}b</s>", {}, "a</s>b")
+    assert found.count(tokenizer.token_to_id("</s>")) == 1
+
+
 def test_a_control_word_that_merges_would_make_is_plain_too():
     words = {character: number for number, character in enumerate("<t>ab")} | {"<t": 5, "<t>": 6}
     tokenizer = Tokenizer(models.BPE(words, [("<", "t"), ("<t", ">")]))

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from importlib.util import find_spec
 from typing import Any
 
+from ctxext.data.lettering import lettered
 from ctxext.evaluation.applications.application import Application, Item
 from ctxext.evaluation.applications.classification import Classification
 from ctxext.evaluation.applications.generation import Generation, passages
@@ -75,7 +76,7 @@ def items_of(ground: Ground) -> list[Item]:
 
     Texts are generated from plain text too, where there are no pairs.
     """
-    pairs, tokenizer = ground.corpus.pairs, ground.tokenizer
+    pairs, tokenizer = ground.corpus.pairs, lettered(ground.tokenizer)
     if not pairs and ground.source.application == "generation":
         return passages(ground)
     drawn = generator(0, "evaluated pairs").permutation(len(pairs))[: ground.settings.documents]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ctxext.data.lettering import lettered
 from ctxext.evaluation.answers.ranking import Prompt, candidate_totals
 from ctxext.evaluation.applications.application import Application, Item, resampled_row, share_row
 from ctxext.evaluation.ground import Ground
@@ -39,7 +40,7 @@ class Classification(Application):
         for item in items:
             target = item.pair.targets[0]
             require(target in labels, f"dataset.labels lacks {target!r}, the target of {item.pair.name}")
-        ids = [ground.tokenizer.encode(label, add_special_tokens=False).ids for label in labels]
+        ids = [lettered(ground.tokenizer).encode(label, add_special_tokens=False).ids for label in labels]
         return cls(labels, ids)
 
     def room(self, item: Item) -> int:

@@ -1,6 +1,5 @@
 """The folders of runs, read: what each measured, how it was composed, and its scores by document and by sample."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,14 +9,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from ctxext.evaluation.comparison.lines import DOCUMENTS, PREDICTIONS, SAMPLES, check_sizes, read_lines
 from ctxext.evaluation.results import Results, Row
 from ctxext.refusal import Refusal, require
-from ctxext.strangers import LARGEST, LARGEST_RECORD, calm_yaml, text_of
+from ctxext.strangers import calm_yaml, content_of, object_in, text_of
 
+LARGEST_FAILURE = 1 << 16
 RESULTS, CONFIG, FAILURE = "results.json", "config.yaml", "failure.json"
-DOCUMENTS = "documents.jsonl", ("subject", "length", "document", "nll", "counts", "sizes")
-SAMPLES = "samples.jsonl", ("subject", "task", "length", "depth", "index", "seed")
-PREDICTIONS = "predictions.jsonl", ("subject", "application", "group", "length", "index", "scores")
 
 
 @dataclass(frozen=True)
@@ -83,21 +81,25 @@ def in_order(folder: Path) -> tuple[int, str]:
 
 def failed(folder: Path) -> str:
     """Return what the run in `folder` left of its failure, as the end of a sentence."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        said = json.loads((folder / FAILURE).read_text(encoding="utf-8"))
-        return f" ({said['status']}{': ' if said['sentence'] else ''}{said['sentence']})"
+    file = folder / FAILURE
+    with suppress(Refusal):  # it is no more than a hint
+        said = object_in(content_of(file, LARGEST_FAILURE), file)
+        status, sentence = (said.get(key) for key in ("status", "sentence"))
+        if isinstance(status, str) and isinstance(sentence, str):
+            return f" ({status}{': ' if sentence else ''}{sentence})"
     return ""
 
 
 def read_run(folder: Path) -> Record:
     """Return the record of the run in `folder`."""
+    check_sizes(folder)
     return Record(
         path=folder,
         results=Results.load(folder / RESULTS),
         config=read_config(folder / CONFIG),
-        documents=list(lines(folder, *DOCUMENTS)),
-        samples=list(lines(folder, *SAMPLES)),
-        predictions=list(lines(folder, *PREDICTIONS)),
+        documents=list(read_lines(folder, DOCUMENTS)),
+        samples=list(read_lines(folder, SAMPLES)),
+        predictions=list(read_lines(folder, PREDICTIONS)),
     )
 
 
@@ -122,19 +124,3 @@ def leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, object]]
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def lines(folder: Path, name: str, keys: Sequence[str]) -> Iterator[Row]:
-    """Yield the lines of the file `name` in `folder`, if it is there; refuse one that isn't an object with `keys`."""
-    file = folder / name
-    if not file.is_file():
-        return
-    for number, line in enumerate(text_of(file, LARGEST_RECORD).splitlines(), start=1):
-        require(len(line) <= LARGEST, f"{file}:{number}: must have at most {LARGEST} characters, got {len(line)}")
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise Refusal(f"{file}:{number}: not JSON ({error})") from error
-        lacking = [key for key in keys if key not in row] if isinstance(row, dict) else list(keys)
-        require(not lacking, f"{file}:{number}: lacks {', '.join(map(repr, lacking))}")
-        yield row

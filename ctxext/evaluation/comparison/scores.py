@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from ctxext.evaluation.comparison.arms import Arm
+from ctxext.evaluation.comparison.lines import CONTENT
 from ctxext.evaluation.comparison.measures import name_of
 from ctxext.evaluation.comparison.reading import Record
 from ctxext.evaluation.results import Row
@@ -76,9 +76,8 @@ def of_document(row: Row) -> tuple[Row, Item, Score]:
 
 def of_sample(row: Row) -> tuple[Row, Item, Score]:
     """Return a line of samples.jsonl as an item."""
-    value = float(row["score"]) if "score" in row else float(row["rank"] == 0)
-    content = json.dumps([row.get(key) for key in ("answer", "positions", "candidates", "metric")])
-    return row, (row["seed"], row["depth"], row["index"]), Score(value, 1.0, content)
+    value = float(row["score"]) if "score" in row else float(row.get("rank") == 0)
+    return row, (row["seed"], row["depth"], row["index"]), Score(value, 1.0, row[CONTENT])
 
 
 def of_predictions(rows: Iterable[Row], measure: str) -> Iterator[tuple[Row, Item, Score]]:
@@ -86,6 +85,5 @@ def of_predictions(rows: Iterable[Row], measure: str) -> Iterator[tuple[Row, Ite
     for row in rows:
         for metric, value in row["scores"].items():
             if name_of(row | {"metric": metric}) == measure:
-                content = json.dumps([row.get("source"), row.get("targets")])
                 weight = float(row.get("weight", 1.0))
-                yield row, (row["index"],), Score(value * weight, weight, content)
+                yield row, (row["index"],), Score(value * weight, weight, row[CONTENT])

@@ -68,7 +68,7 @@ def change(name: str, text: str) -> Callable[[Path], Any]:
         (change("documents.jsonl", "[]\n"), "documents.jsonl:1: lacks 'subject', 'length'"),
         (change("samples.jsonl", '{"subject": "base"}\n'), "samples.jsonl:1: lacks 'task', 'length'"),
         (change("samples.jsonl", "[" * 100_000), "samples.jsonl:1: not JSON"),
-        (change("samples.jsonl", " " * 20_000_000), "samples.jsonl:1: must have at most 16777216 characters"),
+        (change("samples.jsonl", " " * 20_000_000), "samples.jsonl:1: must have at most 16777216 bytes"),
         (change("results.json", "[" * 100_000), "results.json: not JSON"),
         (change("config.yaml", "a: &a [x]\nb: *a\n"), "config.yaml: YAML may not refer to parts of itself"),
         (change("config.yaml", "a: [\n"), "config.yaml: can't be read as YAML"),

@@ -5,7 +5,7 @@ from typing import Any
 from tokenizers import AddedToken, Tokenizer, decoders, models, processors
 
 from ctxext.data.tokenizer import as_plain_text
-from ctxext.formats.companions import Companions
+from ctxext.formats.companions import Companions, check_template
 from ctxext.formats.gguf.pretokenizers import NAMES, WHOLE, pre_tokenizer
 from ctxext.formats.gguf.reading.header import Header
 from ctxext.refusal import Refusal, nearest, require
@@ -131,4 +131,5 @@ def read_gguf_companions(header: Header) -> Companions:
     generation |= {f"{key}_token_id": known[key] for key in ("bos", "pad") if key in known}
     template = header.values.get("tokenizer.chat_template", "")
     require(isinstance(template, str), f"{header.file}: tokenizer.chat_template must be a text")
+    check_template(template, f"{header.file}: tokenizer.chat_template")
     return Companions(settings, generation, template)

@@ -12,9 +12,12 @@ WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F16": 2, "BF16": 2, "F32": 4}
 """The kinds of numbers that are read, with the bytes of each."""
 MOST_DIMENSIONS = 8
+LONGEST_HEADERS = 1 << 25
+"""The bytes of the headers of all shards together: those of the largest models have 12 million."""
 LONGEST_HEADER = 1 << 24
 """The bytes of a header: of 100,000 tensors it has fewer, and what it may become in memory is 30 times that."""
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+KEPT = ("shape", "dtype", "data_offsets")
 Entries = dict[str, dict[str, Any]]
 """What a header says of each tensor, by name: `shape`, `dtype`, `data_offsets`."""
 
@@ -28,11 +31,14 @@ def read_headers(folder: Path) -> dict[Path, Entries]:
     if not index.is_file():
         raise Refusal(without_weights(folder))
     by_shard = read_index(index)
-    found = {}
+    found, size = {}, 0
     for name, wanted in by_shard.items():
         shard = folder / name
         absent = "it is a folder" if shard.is_dir() else "no such file"
         require(shard.is_file(), f"{shard}: {absent}, but {index} names it; copy it there too")
+        size += header_size(shard)
+        rule = f"the headers of all shards must have at most {LONGEST_HEADERS} bytes together"
+        require(size <= LONGEST_HEADERS, f"{index}: {rule}, got {size} up to {name}")
         entries = read_header(shard)
         for tensor in sorted(entries.keys() ^ wanted):
             where = "is not in it, but" if tensor in wanted else "is in it, but not where"
@@ -68,25 +74,36 @@ def read_index(file: Path) -> dict[str, set[str]]:
 @kept
 def read_header(file: Path) -> Entries:
     """Return the header of the safetensors `file`; of two tensors of one name its library takes one in silence."""
-    total = file.stat().st_size
-    require(total > 8, f"{file}: not a whole safetensors file, it has {total} bytes; fetch it again")
+    size = header_size(file)
     with file.open("rb") as opened:
-        size = int.from_bytes(opened.read(8), "little")
-        rule = f"{file}: not a whole safetensors file, its header of {size} bytes is not there"
-        require(size <= total - 8, f"{rule}; fetch it again")
-        require(size <= LONGEST_HEADER, f"{file}: its header must have at most {LONGEST_HEADER} bytes, got {size}")
+        opened.seek(8)
         content = opened.read(size)
     header = object_in(content, file, "not a safetensors file")
-    entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-    for name, entry in entries.items():
+    header.pop("__metadata__", None)
+    for name, entry in header.items():
         require(name.isprintable(), f"{file}: the tensor {name!r} holds a character that no name has")
         fits = isinstance(entry, dict) and isinstance(entry.get("shape"), list)
         require(fits, f"{file}: not a safetensors file, its header has no shape for {name}")
         is_short = len(entry["shape"]) <= MOST_DIMENSIONS and all(type(size) is int for size in entry["shape"])
         require(is_short, f"{file}: the shape of {name} must be at most {MOST_DIMENSIONS} whole numbers")
         require(0 not in entry["shape"], f"{file}: {name} is empty, its shape is {entry['shape']}")
-    check_size(file, entries, 8 + size, total)
+        dtype = entry.get("dtype")
+        require(dtype is None or isinstance(dtype, str), f"{file}: the dtype of {name} must be a text")
+    entries = {name: {key: entry.get(key) for key in KEPT} for name, entry in header.items()}
+    check_size(file, entries, 8 + size, file.stat().st_size)
     return entries
+
+
+def header_size(file: Path) -> int:
+    """Return how many bytes the header of the safetensors `file` has; refuse one that is not there, or too long."""
+    total = file.stat().st_size
+    require(total > 8, f"{file}: not a whole safetensors file, it has {total} bytes; fetch it again")
+    with file.open("rb") as opened:
+        size = int.from_bytes(opened.read(8), "little")
+    rule = f"{file}: not a whole safetensors file, its header of {size} bytes is not there"
+    require(size <= total - 8, f"{rule}; fetch it again")
+    require(size <= LONGEST_HEADER, f"{file}: its header must have at most {LONGEST_HEADER} bytes, got {size}")
+    return size
 
 
 def check_size(file: Path, entries: Entries, start: int, total: int) -> None:

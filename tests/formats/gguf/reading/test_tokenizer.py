@@ -135,6 +135,13 @@ def test_companions_are_the_files_own(file_of: Write) -> None:
     assert words == {"bos": "<|im_start|>", "eos": "<|im_end|>", "pad": "<|endoftext|>"}
 
 
+def test_a_template_is_as_short_as_one_in_a_file(file_of: Write) -> None:
+    with pytest.raises(
+        Refusal, match=r"m\.gguf: tokenizer\.chat_template must have at most 1048576 bytes, got 1048577"
+    ):
+        GgufBase(file_of(chat_template="x" * ((1 << 20) + 1))).companions()
+
+
 def test_companions_are_silent_of_what_the_file_is(file_of: Write) -> None:
     companions = GgufBase(file_of(bos_token_id=None, padding_token_id=None)).companions()
     assert companions.generation_config == {"eos_token_id": 2, "pad_token_id": 2, "do_sample": False}

@@ -192,6 +192,31 @@ def test_a_header_of_something_else_is_refused(tmp_path: Path, header: bytes) ->
         read_headers(tmp_path)
 
 
+def test_of_a_header_only_what_is_read_is_kept_and_all_together_are_bounded(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ctxext.formats.huggingface.reading import shards
+
+    file = shard_of(folder, NORM)
+    content = file.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header[NORM]["more"] = ["x"] * 1000
+    text = json.dumps(header).encode()
+    file.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    found = read_headers(folder)
+    assert found[file][NORM].keys() == {"shape", "dtype", "data_offsets"}
+
+    total = sum(shards.header_size(shard) for shard in found)
+    monkeypatch.setattr(shards, "LONGEST_HEADERS", total)
+    read_headers(folder)
+    monkeypatch.setattr(shards, "LONGEST_HEADERS", total - 1)
+    with pytest.raises(
+        Refusal, match=rf"index\.json: the headers of all shards .* {total - 1} bytes together, got {total}"
+    ):
+        read_headers(folder)
+
+
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "consolidated.00.pth"])
 def test_a_pickle_is_refused_with_the_reason(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
