@@ -82,8 +82,8 @@ class Errand:
 
     def results(self) -> list[Outcome]:
         """Return how all jobs ended, those in other processes as their folders say, in order."""
-        known = {outcome.number for outcome in self.outcomes}
-        others = [found for found in ended_in(self.sweep, self.command) if found.number not in known]
+        known = {outcome.folder.absolute() for outcome in self.outcomes}
+        others = [found for found in ended_in(self.sweep, self.command) if found.folder.absolute() not in known]
         return sorted([*self.outcomes, *(others if self.is_sweep else [])], key=lambda outcome: outcome.number)
 
     def job(self, config: DictConfig) -> float | None:

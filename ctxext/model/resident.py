@@ -13,8 +13,8 @@ PAGES, STATUS, PEAKS = Path("/proc/self/statm"), Path("/proc/self/status"), Path
 """Linux tells the peak of the process itself there; what getrusage tells is never below the peak of its parent."""
 GROUP = Path("/sys/fs/cgroup")
 """Where Linux tells a container how much it may take, and has taken."""
-NO_ROOM = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
-"""How the CPU's allocator, CUDA and its libraries say that memory ran out."""
+NO_ROOM = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED", "could not create a primitive")
+"""How the CPU's allocator, CUDA and its libraries, and oneDNN say that memory ran out."""
 FORGET_PEAK = "5"
 """What PEAKS takes to let the peak begin anew."""
 

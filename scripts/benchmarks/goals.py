@@ -31,9 +31,9 @@ class Goal:
 EAGER = "transformers Llama, eager, SDPA, fused AdamW"
 GOALS = (
     Goal("train_27M_eager", "training step, 27M, 4 x 512, eager: tokens per CPU second", AT_LEAST, 1.15, EAGER),
-    Goal("train_27M_compiled", "the same, compiled by block", AT_LEAST, 1.25, EAGER),
+    Goal("train_27M_compiled", "training step, 27M, 4 x 512, compiled by block", AT_LEAST, 1.25, EAGER),
     Goal("train_3M_eager", "training step, 3M, 1 x 4096, eager: tokens per CPU second", AT_LEAST, 1.15, EAGER),
-    Goal("train_3M_compiled", "the same, compiled by block", AT_LEAST, 1.25, EAGER),
+    Goal("train_3M_compiled", "training step, 3M, 1 x 4096, compiled by block", AT_LEAST, 1.25, EAGER),
     Goal("mfu_27M", "model FLOP utilisation, 27M, compiled", AT_LEAST, 0.75, "the fastest square float32 product"),
     Goal("mfu_3M", "model FLOP utilisation, 3M, compiled", AT_LEAST, 0.62, "the fastest square float32 product"),
     Goal("loss_time", "fused loss, V = T = 8192: time", AT_MOST, 0.75, "full logits, PyTorch"),

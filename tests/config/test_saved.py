@@ -150,11 +150,11 @@ def test_a_config_that_can_t_be_written_leaves_the_one_that_was_there(
     write_config(composed(*EARLIER), tmp_path)
     before = (tmp_path / "config.yaml").read_bytes()
 
-    def fill_up(path: Path, text: str, encoding: str) -> None:
-        path.write_bytes(text.encode(encoding)[:100])
+    def fill_up(path: Path, content: bytes) -> None:
+        path.write_text(content[:100].decode())
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", fill_up)
+    monkeypatch.setattr(Path, "write_bytes", fill_up)
     with pytest.raises(OSError, match="No space"):
         write_config(composed(*EARLIER, "seed=4"), tmp_path)
     assert (tmp_path / "config.yaml").read_bytes() == before

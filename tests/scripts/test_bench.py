@@ -38,9 +38,8 @@ def bench(*words: str) -> "subprocess.CompletedProcess[str]":
 
 def goals_of(page: str) -> dict[str, dict[str, str]]:
     """Return the cells of the goals' table of `page` by measure and column."""
-    lines = [
-        line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| ") and line.count("|") == 7
-    ]
+    section = page.partition("## Goals")[2].partition("**How")[0] or page
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
     rows = [dict(zip(COLUMNS, map(str.strip, line), strict=False)) for line in lines[2:]]
     return {row["measure"]: row for row in rows}
 
