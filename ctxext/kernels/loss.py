@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ctxext.kernels.norm import at_least_float32
-from ctxext.kernels.product import add_product, written
+from ctxext.kernels.product import add_product, summed, written
 
 CHUNK = 256
 """Rows whose logits are held at once, at most."""
@@ -128,9 +128,7 @@ class Gradients:
         if gradient.dtype != chunk.logits.dtype:
             gradient.copy_(chunk.logits)
         if self.hidden is not None:
-            at_states = torch.zeros_like(chunk.states)
-            add_product(at_states, gradient, table.T)
-            self.hidden.index_copy_(0, chunk.places, at_states)
+            self.hidden.index_copy_(0, chunk.places, summed(gradient, table.T))
         if self.product is not None and self.weight is not None:
             self.weight += torch.mm(gradient.T, chunk.states, out=self.product)
         elif self.weight is not None:

@@ -65,6 +65,15 @@ def add_product(total: Tensor, x: Tensor, weight: Tensor) -> None:
             total[rows] += multiplied(x[rows, inner], weight[:, inner])
 
 
+def summed(x: Tensor, weight: Tensor) -> Tensor:
+    """Return the product [N, O] of `x` [N, I], of many inputs, with `weight` [O, I]; it takes no gradient."""
+    if not suits(x, weight):
+        return x @ weight.T
+    total = x.new_zeros(x.shape[0], weight.shape[0])
+    add_product(total, x, weight)
+    return total
+
+
 def parts(size: int) -> Iterator[slice]:
     """Yield the numbers up to `size`, at most `AT_ONCE` at a time: oneDNN lays out anew what it multiplies."""
     return (slice(start, start + AT_ONCE) for start in range(0, size, AT_ONCE))
