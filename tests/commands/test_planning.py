@@ -18,8 +18,8 @@ from ctxext.planning.outline import flops
 from ctxext.refusal import Refusal
 
 LONG = """
-    base=none base.trained_length=8192 base.batch_tokens=2097152 context_length=1048576 evaluation.lengths=[8192,1048576]
-    trainer.batch_tokens=4194304 trainer.gradient_checkpointing=true
+    base=none base.trained_length=8192 base.batch_tokens=2097152 context_length=1048576
+    evaluation.lengths=[8192,1048576] trainer.batch_tokens=4194304 trainer.gradient_checkpointing=true
 """.split()  # noqa: SIM905
 SMALL = ("base=none", "base.trained_length=16", "evaluation.scored_tokens=4", "trainer.batch_tokens=256")
 LENGTHS = ("context_length=64", "evaluation.lengths=[16,32,64]")
