@@ -107,11 +107,16 @@ def test_a_base_taken_from_the_cache_is_the_one_that_was_trained(tiny: Callable[
     assert all(torch.equal(kept.state_dict()[name], tensor) for name, tensor in fresh.state_dict().items())
 
 
-def test_a_base_that_another_process_trains_is_not_written_by_two(tiny: Callable[..., Run], tmp_path: Path) -> None:
-    run, journal = tiny(), Journal(tmp_path, "a")
+def test_a_base_that_another_process_trains_is_waited_for_until_it_is_done_or_a_stop_is_asked_for(
+    tiny: Callable[..., Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, journal, stop = tiny(), Journal(tmp_path, "a"), Stop()
     data = prepared(run, journal)
     untouched(run, data, journal, Stop())
     (base,) = (tmp_path / "cache" / "bases").iterdir()
 
-    with lock(base, journal.say), pytest.raises(Refusal, match="another run holds this folder"):
-        untouched(run, data, journal, Stop())
+    stop.asked = True
+    with lock(base, journal.say), pytest.raises(SystemExit) as ended:
+        untouched(run, data, journal, stop)
+    assert ended.value.code == 75
+    assert "another run holds this folder" in capsys.readouterr().out
