@@ -99,8 +99,8 @@ Family = TypeVar("Family")
 class Member(Generic[Family]):
     """What a position, a mask and an attention mechanism have in common."""
 
-    divides: ClassVar[Literal["columns", "rows", "nothing"]] = "columns"
-    """What of a batch may be read apart in training, columns of rows or rows alone, so that the gradients add up."""
+    divides: ClassVar[Literal["columns", "rows"]] = "columns"
+    """What of a batch several processes may read apart in training: columns of rows, or rows alone."""
 
     def base(self: Family) -> Family:
         """Return the member of the untouched model, which this one extends; itself if it is trained from scratch."""
@@ -132,6 +132,9 @@ class Member(Generic[Family]):
     def penalty(self) -> Tensor | None:
         """Return what is added to the loss in training, or None."""
         return None
+
+    def settle(self) -> None:
+        """Bring back what a step of training has put where it has no meaning."""
 
 
 class Position(Member["Position"]):

@@ -17,6 +17,7 @@ from ctxext.formats.huggingface.reading.shards import read_header
 from ctxext.formats.trial import tried
 from ctxext.refusal import Refusal, require
 from ctxext.reporting.journal import Journal
+from ctxext.strangers import LARGEST
 from ctxext.training import checkpoint
 from ctxext.training.adapters import attach
 from ctxext.training.manifest import MODEL
@@ -48,14 +49,16 @@ def saved_network(run: Run, journal: Journal) -> Saved:
 
 def weights_of(run: Run, folder: Path, journal: Journal) -> Any:
     """Return the network that the run in `folder` left: its newest checkpoint, or its base if it trained nothing."""
-    check_plain(folder / "checkpoints")
-    newest = checkpoint.newest(folder / "checkpoints", journal.say)
-    if newest is None and run.base.path and run.trainer.steps == 0:
+    checkpoints = folder / "checkpoints"
+    check_plain(checkpoints)
+    if not checkpoint.steps(checkpoints) and run.base.path and run.trainer.steps == 0:
         return read_through(read_base(run), run)
-    if newest is None:
-        raise Refusal(f"run={run.run}: it holds no checkpoint that can be loaded; it was not trained, or not saved")
     network = blank(run)
     attach(network, run.trainer, run.seed)
+    check_sizes(checkpoints, network)
+    newest = checkpoint.newest(checkpoints, journal.say)
+    if newest is None:
+        raise Refusal(f"run={run.run}: it holds no checkpoint that can be loaded; it was not trained, or not saved")
     fill(network, newest)
     journal.say(f"weights of {newest}")
     merged(network, run, journal)
@@ -66,6 +69,17 @@ def check_plain(checkpoints: Path) -> None:
     """Refuse a link at `checkpoints` of a run, or below: it may lead anywhere."""
     for path in (checkpoints, *checkpoints.glob("step-*"), *checkpoints.glob("step-*/*")):
         require(not path.is_symlink(), f"{path}: links in a run that is read are not followed; copy what it links to")
+
+
+def check_sizes(checkpoints: Path, network: Any) -> None:
+    """Refuse a file of a run that is larger than weights and moments of its `network` can make it.
+
+    Each byte is read before it is compared, and holes in a file make many of a few.
+    """
+    most = 3 * sum(tensor.nbytes for tensor in network.state_dict().values()) + LARGEST
+    for path in checkpoints.glob("step-*/*"):
+        size = path.stat().st_size
+        require(size <= most, f"{path}: has {size} bytes, and a checkpoint of this network at most {most}")
 
 
 def fill(network: Any, path: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +26,6 @@ class AdaptiveSpan(Mask):
     span in a layer adds `coefficient` to the loss, so that heads see no farther than it pays.
     """
 
-    divides = "nothing"  # which way a span that overshot may go is asked of the whole gradient (WithinUnit)
     max_span: int
     initial_span: int
     ramp: int
@@ -69,6 +67,10 @@ class AdaptiveSpanPart(nn.Module, Mask):
     def penalty(self) -> Tensor:
         return torch.stack([layer.penalty() for layer in self.layers]).sum()  # type: ignore[operator]
 
+    def settle(self) -> None:
+        for layer in self.layers:
+            layer.settle()  # type: ignore[operator]
+
 
 class SpansOfLayer(nn.Module, Mask):
     """The spans of the heads of one layer, learned as `shares` [H] of the largest."""
@@ -98,29 +100,13 @@ class SpansOfLayer(nn.Module, Mask):
         return (*SlidingWindow(whole).views(), View(visible, Reach("band", size, beyond=whole), weigh=weigh))
 
     def spans(self) -> Tensor:
-        """Return the span of each head in tokens [H]."""
-        spans: Tensor = WithinUnit.apply(self.shares) * self.settings.max_span  # type: ignore[no-untyped-call]
-        return spans
+        """Return the span of each head in tokens [H]; at 0 and at the largest it still has a gradient."""
+        return self.shares.clamp(0, 1) * self.settings.max_span
 
     def penalty(self) -> Tensor:
         return self.settings.coefficient * self.spans().mean()
 
-
-class WithinUnit(torch.autograd.Function):
-    """Clamp to [0, 1], where what a step has put outside still has the gradient that leads back.
-
-    A plain clamp has none there: a head whose span once overshot an end would keep it for ever.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, shares: Tensor) -> Tensor:
-        """Return `shares` kept between 0 and 1."""
-        ctx.save_for_backward(shares)
-        return shares.clamp(0, 1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        """Return the gradient, 0 where a step along it would lead farther outside."""
-        (shares,), (gradient,) = ctx.saved_tensors, gradients
-        leads_out = ((shares < 0) & (gradient > 0)) | ((shares > 1) & (gradient < 0))
-        return gradient.masked_fill(leads_out, 0)
+    @torch.no_grad()
+    def settle(self) -> None:
+        # Beyond an end the clamp has no gradient: a head whose span once overshot would keep it for ever.
+        self.shares.clamp_(0, 1)

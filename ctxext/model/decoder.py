@@ -175,6 +175,11 @@ class Decoder(nn.Module):
         penalties = [penalty for part in self.parts.values() if (penalty := part.penalty()) is not None]
         return torch.stack(penalties).sum() if penalties else None
 
+    def settle(self) -> None:
+        """Let the learned parts of the seams bring back what a step has put where it has no meaning."""
+        for part in self.parts.values():
+            part.settle()
+
     @property
     def unembedding(self) -> Unembedding:
         """What turns hidden states into logits; it has no bias."""

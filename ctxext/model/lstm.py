@@ -77,6 +77,9 @@ class Lstm(nn.Module):
     def penalty(self) -> None:
         """Return None: nothing is added to the loss."""
 
+    def settle(self) -> None:
+        """Do nothing: any weight has a meaning."""
+
     @property
     def unembedding(self) -> Unembedding:
         """What turns hidden states into logits."""

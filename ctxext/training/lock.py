@@ -1,5 +1,6 @@
 """One run a folder: a lock that names its holder, and that the system itself frees when the holder dies."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -82,8 +83,11 @@ def take(file: IO[Any], folder: Path, kind: int, patience: float = 0.0) -> None:
 
 @contextmanager
 def naming(folder: Path) -> Iterator[None]:
-    """Refuse `folder`, in one sentence, where its lock can't be opened."""
+    """Refuse `folder`, in one sentence, where its lock can't be opened, or is a pipe or a link: a lock is emptied."""
     try:
+        file = folder / LOCK
+        if file.is_symlink() or (file.exists() and not file.is_file()):
+            raise OSError(errno.EINVAL, "neither a link nor a pipe may be a lock", str(file))
         yield
     except OSError as error:
         if isinstance(error, UNMADE):

@@ -128,7 +128,7 @@ def batches(course: Course, device: torch.device) -> Callable[[int], Batch]:
     return make
 
 
-def update(model: nn.Module, course: Course, optimiser: torch.optim.AdamW, step: int, feed: Feed) -> dict[str, Any]:
+def update(model: Any, course: Course, optimiser: torch.optim.AdamW, step: int, feed: Feed) -> dict[str, Any]:
     """Change the weights of `model` by the next batch of `feed`, that of `step`; return the row of the log.
 
     The host waits for the device once, for the loss and the norm.
@@ -148,6 +148,7 @@ def update(model: nn.Module, course: Course, optimiser: torch.optim.AdamW, step:
         leave_out(batch, step, reason, settings, course.checkpoints.parent, is_kept=course.mesh.is_first)
     else:
         optimiser.step()
+        model.settle()
     optimiser.zero_grad(set_to_none=True)
     skipped = {"skipped": reason} if reason else {}
     numbers = {"loss": loss, "learning_rate": rate, "grad_norm": norm, "tokens": batch.tokens.numel()}
@@ -180,8 +181,8 @@ def accumulate_gradients(model: Any, batch: Batch, settings: Trainer, mesh: Mesh
         torch.autograd.backward(loss)
         total += loss.detach()
     penalty = model.penalty()
-    if penalty is not None:  # of one process alone, by ctxext/config/rules/processes.py
-        torch.autograd.backward(penalty)
+    if penalty is not None:  # of weights, which every process has; parted ones are not summed again
+        torch.autograd.backward(penalty / mesh.size if mesh.settings.shard == 1 else penalty)
     if mesh.settings.shard == 1:  # else they are summed as they come
         sum_gradients(model.parameters(), mesh)
     return mesh.total(total)

@@ -41,7 +41,9 @@ def test_a_command_line_is_quoted_for_a_shell() -> None:
     assert typed("eval", "name=a b").endswith("'name=a b'")
 
 
-def test_a_command_line_keeps_the_folder_of_ones_own_options() -> None:
+def test_a_command_line_keeps_the_folder_of_ones_own_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my options").mkdir()
     with including(Path("my options")):
         assert typed("train").endswith(" --config-dir 'my options'")
 

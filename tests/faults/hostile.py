@@ -331,6 +331,16 @@ def in_place_of(name: str, make: Callable[[Path], Any]) -> Make:
     return make_run
 
 
+def hollow(file: Path) -> None:
+    """Make `file` 100 GB long, of which nothing is on the disk, and let the manifest beside it say so."""
+    with file.open("wb") as opened:
+        opened.truncate(10**11)
+    manifest = file.with_name("MANIFEST.json")
+    content = json.loads(manifest.read_text())
+    content["files"][file.name]["size"] = 10**11
+    manifest.write_text(json.dumps(content))
+
+
 def compared(name: str, text: str) -> Make:
     """Return what makes a run to compare, whose file `name` is `text`."""
 
@@ -485,6 +495,9 @@ CASES = {
     "a device as a state": Case(
         in_place_of("state.json", lambda file: file.symlink_to("/dev/zero")),
         r"state\.json: links in a run that is read",
+    ),
+    "weights that are a hole": Case(
+        in_place_of("model.safetensors", hollow), r"model\.safetensors: has 100000000000 bytes, and a checkpoint of"
     ),
     "a configuration that is a pipe": Case(pipe("config.json"), r"base is no run"),
     "weights that are a pipe": Case(pipe("model.safetensors"), r"model\.safetensors: no such file"),

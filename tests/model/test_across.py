@@ -88,13 +88,10 @@ def test_a_shared_row_has_the_states_and_gradients_of_a_whole_one(composition, p
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=3e-5 * float(expected.abs().max() + 1))
 
 
-def test_two_members_say_that_their_rows_can_not_be_shared(members_of):
+def test_one_member_says_that_its_rows_can_not_be_shared(members_of):
     every = {name: member.divides for seam in SEAMS for name, member in members_of(seam).items()}
 
-    assert {name: how for name, how in every.items() if how != "columns"} == {
-        "recurrence": "rows",
-        "adaptive_span": "nothing",
-    }
+    assert {name: how for name, how in every.items() if how != "columns"} == {"recurrence": "rows"}
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

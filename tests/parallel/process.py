@@ -24,6 +24,7 @@ from ctxext.data.documents import Document
 from ctxext.data.rows import Batch, Rows
 from ctxext.data.tokenizer import train_tokenizer
 from ctxext.evaluation.ledger import Ledger, OutOfMemoryError
+from ctxext.mask.adaptive_span import AdaptiveSpan
 from ctxext.mask.causal import Causal
 from ctxext.mask.document import IntraDocument
 from ctxext.mask.sliding_window import SlidingWindow
@@ -52,6 +53,7 @@ METHODS = {
     "yarn": (Yarn(10000.0, 4.0, 8, 32.0, 1.0, 1.14), IntraDocument(), Softmax()),
     "dynamic": (RopeDynamicNtk(10000.0, 4.0, 8), IntraDocument(), Softmax()),
     "learned": (T5Bias(8, 16), IntraDocument(), Softmax()),
+    "spans": (ROPE, AdaptiveSpan(12, 0, 4, 0.5), Softmax()),  # its penalty leads out of where spans may be
 }
 MESHES = {
     1: (Parallel(),),
@@ -149,7 +151,7 @@ def world(folder: Path, rank: int, size: int) -> None:
             made = rows(own / "text", kind != "dense")
             return Course(made, SETTINGS, folder / name / kind / "checkpoints", {"seed": 1}, mesh=mesh)
 
-        some = METHODS if settings.shard == 1 else ("document", "learned")
+        some = METHODS if settings.shard == 1 else ("document", "learned", "spans")
         found[name] = {method: trained(method, course(method)) for method in some}
         with listening() as stop:
             asked = trained("document", course("asked"), stop, stop_at=2 if rank == size - 1 else 0)

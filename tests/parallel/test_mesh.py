@@ -19,7 +19,7 @@ from ctxext.parallel.mesh import ALONE, here, is_lost
 from ctxext.parallel.settings import Parallel
 
 PROCESS = Path(__file__).with_name("process.py")
-METHODS = ("dense", "document", "window", "alibi", "yarn", "dynamic", "learned")
+METHODS = ("dense", "document", "window", "alibi", "yarn", "dynamic", "learned", "spans")
 MESHES = ("2x1x1", "1x1x2", "1x2x1", "2x1x2", "1x2x2", "2x2x1")
 """data x shard x context."""
 WHOLE = ("2x1x1", "1x1x2", "2x1x2")
@@ -84,7 +84,7 @@ def test_loss_norm_and_samples_of_six_steps_are_those_of_one_process(method, mes
 
 
 @pytest.mark.parametrize("mesh", ["1x2x1", "1x2x2", "2x2x1"])
-@pytest.mark.parametrize("method", ["document", "learned"])
+@pytest.mark.parametrize("method", ["document", "learned", "spans"])
 def test_they_are_where_the_weights_are_parted(method, mesh, one, by_rank):
     for found in by_rank(mesh):
         assert_alike(found[method], one[method])

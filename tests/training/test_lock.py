@@ -124,3 +124,19 @@ def test_a_folder_whose_lock_cannot_be_opened_is_refused_in_a_sentence(tmp_path:
     for folder in (tmp_path / "itself", tmp_path / "folder", tmp_path / ("long" * 99)):
         with pytest.raises(Refusal, match=r"^hydra.run.dir: no run can be kept in .*; write hydra.run.dir=FOLDER"):
             refuse_held(folder)
+
+
+@pytest.mark.parametrize("holding", [lambda folder: lock(folder, silent), refuse_held], ids=["holding", "asking"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_what_a_stranger_put_in_a_lock_s_place_is_neither_waited_for_nor_emptied(kind, holding, tmp_path: Path) -> None:
+    folder, precious = tmp_path / "run", tmp_path / "precious"
+    folder.mkdir()
+    precious.write_text("mine")
+    put = {"link": lambda path: path.symlink_to(precious), "pipe": os.mkfifo}
+    put[kind](folder / ".lock")
+    with (
+        pytest.raises(Refusal, match=r"no run can be kept in .*/\.lock: neither a link nor a pipe"),
+        ExitStack() as stack,
+    ):
+        stack.enter_context(holding(folder))
+    assert precious.read_text() == "mine"

@@ -12,15 +12,12 @@ SEAMS = ("position", "mask", "attention")
 
 
 def read_whole(run: Run) -> Iterator[str]:
-    """A member may need all of a batch, or all of a row, in one process; an LSTM needs its rows."""
+    """A member may need all of a row in one process, and an LSTM does."""
     mesh = run.parallel
     if mesh.context > 1 and isinstance(run.model, LstmGeometry):
         yield f"{chosen(run, 'model')} reads token after token, which parallel.context={mesh.context} can't; use 1"
-    for seam in SEAMS if mesh.size > 1 else ():
-        divides = getattr(run, seam).divides
-        if divides == "nothing":
-            yield f"{chosen(run, seam)} learns from a whole step alone, which {mesh} would divide; use one process"
-        elif divides == "rows" and mesh.context > 1:
+    for seam in SEAMS if mesh.context > 1 else ():
+        if getattr(run, seam).divides == "rows":
             yield (
                 f"{chosen(run, seam)} learns from whole rows alone, which parallel.context={mesh.context} would "
                 "divide; use parallel.data"

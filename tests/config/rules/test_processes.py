@@ -11,7 +11,6 @@ EVEN = ("base.trained_length=32", "context_length=64", "base.batch_tokens=256", 
     ("words", "said"),
     [
         (("model=lstm", "parallel.context=2"), r"model=lstm reads token after token, .*parallel.context=2"),
-        (("mask=adaptive_span", "parallel.data=2"), r"mask=adaptive_span learns from a whole step alone, .* one proc"),
         (
             ("attention=recurrence", "parallel.context=2"),
             r"attention=recurrence learns from whole rows .*",
