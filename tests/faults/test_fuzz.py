@@ -1,5 +1,6 @@
 """Random configurations: each is built or refused in one sentence, by an error that the program knows of."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -80,7 +81,24 @@ def test_a_random_configuration_is_built_or_refused_in_a_sentence(
 
 
 @pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+def own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let Hydra's logging, which closes every handler there is, close its own alone.
+
+    absl's, which comes with rouge_score, would close the stream with it: pytest's.
+    """
+    root = logging.getLogger()
+    before = root.handlers[:]
+    monkeypatch.setattr(logging, "_handlerList", [])
+    yield
+    for handler in set(root.handlers).difference(before):
+        root.removeHandler(handler)
+        handler.close()
+
+
+@pytest.fixture
+def typed(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], own_logs: None
+) -> Callable[..., tuple[int, str]]:
     """Return a function that types words after `ctxext`, whose stages do nothing: the exit status, and what is said."""
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
     monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=lambda run, folder: None))
