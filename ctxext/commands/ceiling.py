@@ -14,6 +14,7 @@ from ctxext.commands.footprint import SMALLER, first_batch, saved_in
 from ctxext.config.schema import Run
 from ctxext.data.rows import Rows
 from ctxext.model.resident import free, held, is_out_of_memory
+from ctxext.parallel.mesh import here
 from ctxext.reporting.proof import in_bytes
 from ctxext.training.fitting import remedy, spared
 from ctxext.training.memory import Forecast
@@ -63,7 +64,7 @@ class Ceiling:
         room = free(self.device) + held(self.device)
         there = f"{in_bytes(room)} can be had"
         less = next((words for words, _ in spared(self.run.trainer, self.rows_a_step)), SMALLER)
-        if self.forecast is None:
+        if self.forecast is None or here().settings.shard > 1:  # then it knew nothing of parted weights
             return f"{there}; {less} takes less"
         tokens = math.ceil(self.rows_a_step / self.run.trainer.accumulate) * self.rows.length
         each = self.forecast.load.activations / tokens

@@ -51,6 +51,7 @@ def plan(run: Run, folder: Path) -> None:
             "rows": step.rows,
             "length": step.length,
             "memory": asdict(held) | {"total": held.total},
+            "around": FULL * known.parameters + (held.weights if run.parallel.shard > 1 else 0.0),
             "sent": asdict(sent) | {"total": sent.total},
             "flops": flops(known, step),
         }

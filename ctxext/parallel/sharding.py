@@ -1,6 +1,7 @@
 """Weights parted among processes while they are trained (ZeRO, Rajbhandari et al. 2020, 1910.02054), by torch's FSDP2.
 
-A network is parted as a copy, whose layers are put together as each is needed; at the end its weights are copied back.
+A network is parted as a copy, whose layers are put together as each is needed; meanwhile it has no weights itself, and
+at the end they are given back.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def whole(tensor: Tensor) -> Tensor:
 def parted(network: Any, mesh: Mesh) -> Any:
     """Return a copy of `network` of which each process of `mesh` has a part; itself where nothing is parted.
 
-    Gradients are sums over all processes.
+    Gradients are sums over all processes. The weights of `network` are empty until `give_back`.
     """
     if mesh.settings.shard == 1:
         return network
@@ -36,7 +37,9 @@ def parted(network: Any, mesh: Mesh) -> Any:
     said = f"parallel.shard={mesh.settings.shard} can't part"
     for name, parameter in network.named_parameters():
         require(parameter.dim() > 0, f"{said} {name}, a single number; use parallel.shard=1")
-    copy, devices = deepcopy(network), devices_of(mesh, network.unembedding[0].device)
+    # Its weights are nowhere at first, so that no process holds more than all of them once, and its part.
+    empty = {id(part): nn.Parameter(part.to("meta"), part.requires_grad) for part in network.parameters()}
+    copy, devices = deepcopy(network, dict(empty)), devices_of(mesh, network.unembedding[0].device)
     for module in (*getattr(copy, "layers", ()), copy):
         fully_shard(module, mesh=devices)
     for module in copy.modules():
@@ -44,7 +47,27 @@ def parted(network: Any, mesh: Mesh) -> Any:
             module.set_gradient_divide_factor(1.0)
             module.set_force_sum_reduction_for_comms(True)  # gloo has no sum of divided numbers
     register_fsdp_forward_method(copy, "hidden")
+    hand_over(network, copy)
     return copy
+
+
+@torch.no_grad()
+def hand_over(network: nn.Module, copy: nn.Module) -> None:
+    """Let the parted `copy` have this process's part of each weight of `network`, which is empty then."""
+    for name, part in copy.named_parameters():
+        own = network.get_parameter(name)
+        copy.load_state_dict({name: part_of(own.detach(), part)}, strict=False, assign=True)
+        own.data = own.new_empty(0)
+
+
+def part_of(tensor: Tensor, like: Any) -> Any:
+    """Return this process's part of `tensor`, cut as `like` is, in memory of its own."""
+    from torch.distributed.tensor import DTensor, distribute_tensor
+
+    cut = distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
+    return DTensor.from_local(
+        cut.to_local().clone(), cut.device_mesh, cut.placements, shape=cut.shape, stride=cut.stride()
+    )
 
 
 def devices_of(mesh: Mesh, device: torch.device) -> Any:
@@ -69,19 +92,18 @@ def rest(network: nn.Module) -> None:
 
 @torch.no_grad()
 def give_back(copy: Any, network: nn.Module) -> None:
-    """Copy the weights of the parted `copy` into `network`; nothing where it is that itself."""
+    """Let `network` have the weights of the parted `copy` again, whole; nothing where it is that itself."""
     if copy is not network:
-        own = network.state_dict()
-        for name, tensor in copy.state_dict().items():
-            own[name].copy_(whole(tensor))
+        for name, part in copy.named_parameters():
+            network.get_parameter(name).data = whole(part.detach())
 
 
 def parted_optimiser(own: Optimiser, made: Optimiser, names: list[str], copy: nn.Module) -> Optimiser:
     """Return `made`, which trains the parts of `copy`, with this process's parts of the state of `own`.
 
-    `names` are those of the parameters, in the order of both.
+    `names` are those of the parameters, in the order of both. `own` has no state afterwards.
     """
-    from torch.distributed.tensor import DTensor, distribute_tensor
+    from torch.distributed.tensor import DTensor
 
     parameters = dict(copy.named_parameters())
     state = own.state_dict()
@@ -90,8 +112,7 @@ def parted_optimiser(own: Optimiser, made: Optimiser, names: list[str], copy: nn
         assert isinstance(parameter, DTensor)
         for key, tensor in entries.items():
             if tensor.shape == parameter.shape:
-                entries[key] = distribute_tensor(
-                    tensor, parameter.device_mesh, parameter.placements, src_data_rank=None
-                )
+                entries[key] = part_of(tensor, parameter)
+    own.state.clear()
     made.load_state_dict(state)
     return made

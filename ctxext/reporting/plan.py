@@ -20,12 +20,21 @@ def plan_table(found: Mapping[str, Any]) -> Group:
     table.add_column("")
     machine, memory, sent = found["hardware"], found["memory"], found["sent"]
     room = f" of {in_bytes(machine['memory'])}" if machine else ""
-    fits = "" if not machine else "; fits" if memory["total"] <= machine["memory"] else "; DOES NOT FIT"
-    table.add_row("memory", in_bytes(memory["total"]) + room, Text(summed(memory) + fits))
+    table.add_row(
+        "memory of a step", in_bytes(memory["total"]) + room, Text(summed(memory) + fits(memory["total"], machine))
+    )
+    if found["mesh"]["shard"] > 1:
+        said = "all weights are on each rank, as training begins beside its part"
+        table.add_row("before and after", in_bytes(found["around"]) + room, Text(said + fits(found["around"], machine)))
     table.add_row("sent a step", in_bytes(sent["total"]), Text(summed(sent)))
     table.add_row("operations a step", f"{scaled(found['flops'], 1000)}FLOP", Text("needed on each rank"))
     table.add_row("time of a step", *time_of(found))
     return Group(heading("PLAN", title(found)), table, Text())
+
+
+def fits(size: float, machine: Mapping[str, Any] | None) -> str:
+    """Return whether `size` bytes fit into `machine`, as the end of a line; nothing where that isn't known."""
+    return "" if not machine else "; fits" if size <= machine["memory"] else "; DOES NOT FIT"
 
 
 def title(found: Mapping[str, Any]) -> str:

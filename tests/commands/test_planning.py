@@ -44,6 +44,7 @@ def test_a_model_of_70_billion_weights_is_planned_for_a_million_tokens_without_i
     weights = 70_553_706_496 * 4 / 4
     assert found["memory"]["weights"] == pytest.approx(weights, rel=1e-6)
     assert found["memory"]["moments"] == pytest.approx(2 * weights, rel=1e-6)
+    assert found["around"] == pytest.approx(5 * weights, rel=1e-6)
     # Of each layer keys and values of 8 heads of 128, in two bytes, each of 64 parts passed on 63 times, and twice.
     a_layer = 2 * 8 * 128 * 2 * 1048576 * 63 / 64
     assert found["sent"]["keys"] == pytest.approx(2 * 80 * a_layer)

@@ -83,6 +83,7 @@ def trained(method: str, course: Course, stop: Stop | None = None, stop_at: int 
 
     progress, optimiser = resume(network, course, lambda sentence: None)
     with spread(network, optimiser, course.settings, course.mesh) as (training, own):
+        assert course.mesh.settings.shard == 1 or not any(part.numel() for part in network.parameters()), "held twice"
         fit(training, course, Watcher(log, lambda step: {}, stop), progress, own)
     return found
 
