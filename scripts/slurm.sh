@@ -16,19 +16,16 @@ folder=${FOLDER:-outputs/slurm/${SLURM_JOB_ID}}
 gpus=${SLURM_GPUS_ON_NODE:-8}
 first=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 
-# Five minutes before the time is up: each rank saves at the same step, and the job is queued again.
-again() {
-    scontrol requeue "$SLURM_JOB_ID"
-}
+# Five minutes before the time is up each rank saves at the same step, and the job is queued again unless it is done.
+# torchrun itself would die of USR1: it ignores it, and its processes, which listen to it, are told.
 tell() {
     echo "time is nearly up: saving, then queued again"
     scancel --signal=USR1 "$SLURM_JOB_ID.0" || true
-    wait "$run" || true
-    again
+    wait "$run" || scontrol requeue "$SLURM_JOB_ID"
 }
 trap tell USR1
 
-srun torchrun \
+srun bash -c 'trap "" USR1; exec torchrun "$@"' torchrun \
     --nnodes "$SLURM_NNODES" --nproc-per-node "$gpus" \
     --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$first:29500" \
     -m ctxext train \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from ctxext.attention.softmax import Softmax
-from ctxext.commands.company import held, journal_of
+from ctxext.commands.company import journal_of
 from ctxext.commands.device import device_of
 from ctxext.commands.extension import extend, identity_of
 from ctxext.commands.interruption import leave_if_asked
@@ -30,7 +31,7 @@ from ctxext.refusal import require
 from ctxext.reporting.journal import Journal
 from ctxext.reporting.table import ledger_table
 from ctxext.training.drift import versions
-from ctxext.training.lock import wait_for
+from ctxext.training.lock import lock_in_turn
 from ctxext.training.settings import AS_LAID, WITHOUT
 from ctxext.training.signals import Stop
 
@@ -131,11 +132,16 @@ def train_base(run: Run, data: Prepared, journal: Journal, stop: Stop) -> Any:
     torch.manual_seed(run.seed)
     network = run.model.build(stage.run.position, stage.run.mask, stage.run.attention).to(device_of(run))
     journal.say(f"base: trained from scratch at {run.base.trained_length} tokens, kept in {stage.folder}")
-    if here().is_first:  # others of the same sweep need the same base
-        wait_for(stage.folder, journal.say, partial(rest, stop, journal))
-    with journal_of(here(), stage.folder, stage.folder.name) as own, held(here(), stage.folder, own):
+    with held_in_turn(stage.folder, journal, stop), journal_of(here(), stage.folder, stage.folder.name) as own:
         extend(network, stage.run, data, stage.folder / "checkpoints", own, stop)
     return network
+
+
+def held_in_turn(folder: Path, journal: Journal, stop: Stop) -> AbstractContextManager[None]:
+    """Return what holds `folder` for all processes of a run, after others of the same sweep, who need the same base."""
+    if not here().is_first:
+        return nullcontext()
+    return lock_in_turn(folder, journal.say, partial(rest, stop, journal))
 
 
 def rest(stop: Stop, journal: Journal) -> None:

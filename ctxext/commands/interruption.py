@@ -1,5 +1,6 @@
 """How a run that is asked to end does so: status 75, and the command that goes on from there; or at once."""
 
+import os
 import re
 import shlex
 import signal
@@ -55,9 +56,16 @@ def task() -> list[str]:
     return as_typed(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
+def machines() -> list[str]:
+    """Return the words by which torchrun, typed on each of the machines of this run, finds the others; none for one."""
+    count = launched()[1] // local_size()
+    meeting = ["--rdzv-backend", "c10d", "--rdzv-endpoint", os.environ.get("MASTER_ADDR", "")]
+    return ["--nnodes", str(count), *meeting] if count > 1 else []
+
+
 def spoken(command: str, *words: str) -> str:
     """Return the command line of `command` with its `words`, fit for a shell; torchrun's where that was used."""
     own, start = OWN.get(), ["ctxext"]
     if launched()[1] > 1:
-        start = ["torchrun", "--nproc-per-node", str(local_size()), "-m", *start]
+        start = ["torchrun", *machines(), "--nproc-per-node", str(local_size()), "-m", *start]
     return shlex.join([*start, command, *words, *([] if own is None else ["--config-dir", str(own)])])

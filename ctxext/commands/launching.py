@@ -14,9 +14,20 @@ from pathlib import Path
 from ctxext.parallel.launch import TOGETHER, follows, launched
 from ctxext.refusal import require
 
+PLANS = "check"
+"""The command that computes what several processes would do on machines that aren't there."""
+
 
 def check_together(command: str, words: Sequence[str]) -> None:
-    """Refuse a `command` that several processes can't carry out together, where torchrun started them."""
+    """Refuse a `command` that several processes can't carry out together, where torchrun or `words` ask for several.
+
+    A GPU that isn't here is for `check` alone.
+    """
+    for word in words:
+        key = word.lstrip("+").partition("=")[0]
+        is_mesh, is_machine = key.startswith("parallel."), key == "hardware" or key.startswith("hardware.")
+        require(not is_mesh or command in (*TOGETHER, PLANS), f"{word} does nothing in {command}; leave it out")
+        require(not is_machine or command == PLANS, f"{word} does nothing in {command}; it is for ctxext {PLANS}")
     _, started = launched()
     said = f"torchrun started {started} processes, which {' and '.join(TOGETHER)} can share, and"
     require(started == 1 or command in TOGETHER, f"{said} {command} can't; start it without torchrun")

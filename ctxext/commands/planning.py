@@ -68,11 +68,9 @@ def step_of(run: Run) -> Step:
     """Return a step of `run`; refuse rows that its mesh can't share."""
     length, mesh = row_length(run), run.parallel
     rows = run.trainer.batch_tokens // length
-    parts = run.trainer.accumulate
-    mesh.check_shares(rows, length, "trainer.batch_tokens")
-    own = rows // mesh.replicas
-    require(own % parts == 0, f"trainer.accumulate={parts} must divide the {own} rows that a rank has of a step")
+    mesh.check_shares(rows, length, f"trainer.batch_tokens={run.trainer.batch_tokens}")
     is_full = run.trainer.precision == "fp32" or (run.trainer.precision == "auto" and not run.hardware.is_known)
+    parts = min(run.trainer.accumulate, rows // mesh.replicas)  # as a batch is cut
     return Step(rows, length, parts, run.trainer.gradient_checkpointing, FULL if is_full else HALF, mesh)
 
 

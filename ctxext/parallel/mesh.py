@@ -6,9 +6,12 @@ imported where there are several.
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -100,6 +103,11 @@ class Mesh:
 
 
 ALONE = Mesh()
+PATIENCE = timedelta(days=7)
+"""How long processes wait for one another: the first may tokenise, wait for a base or write an export by itself.
+
+A process that is gone is noticed at once, by its closed connections.
+"""
 joined: list[Mesh] = []
 """The mesh at hand is the last, as the processes of torch are those of the program."""
 
@@ -124,7 +132,8 @@ def joining(settings: Parallel, device: str) -> Iterator[Mesh]:
 
     if device == "cuda":
         torch.cuda.set_device(local_rank())
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
+    with mortal():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     joined.append(Mesh(settings, rank, sharing_rows(settings, rank)))
     try:
         yield joined[-1]
@@ -132,6 +141,19 @@ def joining(settings: Parallel, device: str) -> Iterator[Mesh]:
         dist.destroy_process_group()  # after an error others may be lost, whom this would wait for
     finally:
         joined.pop()
+
+
+@contextmanager
+def mortal() -> Iterator[None]:
+    """Let SIGTERM end this process at once: nothing is to be saved yet, and who never comes would be waited for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    found = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, found)
 
 
 def sharing_rows(settings: Parallel, rank: int) -> Any:

@@ -38,7 +38,7 @@ def duration(known: Outline, step: Step, sent: Traffic, machine: Hardware) -> Du
     sharing = speed(machine, mesh.shard * mesh.context)
     sending = (
         (sent.weights + sent.gradients) / sharing
-        + sent.copies / speed(machine, mesh.size)
+        + sent.copies / speed(machine, mesh.size if mesh.data > 1 else mesh.context)
         + (sent.keys + sent.key_gradients) / speed(machine, mesh.context)
     )
     shards = step.shards

@@ -75,11 +75,6 @@ class Step:
         """How many ranks have the same part of the weights, and sum its gradients."""
         return self.mesh.data * self.mesh.context
 
-    @property
-    def passes(self) -> int:
-        """How many forward passes the operations of a step are worth."""
-        return 4 if self.recomputes else 3
-
 
 def counted(shapes: tuple[Shape, ...]) -> int:
     """Return how many numbers tensors of `shapes` have."""
@@ -119,4 +114,5 @@ def outline(network: Any, heads_products: float, multiplied: int) -> Outline:
 
 def flops(known: Outline, step: Step) -> float:
     """Return the operations of `step` on each rank: what is needed, pairs that a mask hides not among it."""
-    return step.passes * step.parts * step.tokens * known.flops_per_token
+    again = known.flops_per_token - 2 * counted((known.table,)) if step.recomputes else 0.0  # the blocks alone
+    return step.parts * step.tokens * (3 * known.flops_per_token + again)

@@ -6,6 +6,7 @@ from ctxext.refusal import require
 
 UNKNOWN = ""
 """The name of no machine."""
+NUMBERS = ("memory", "flops", "memory_bandwidth", "link_bandwidth", "network_bandwidth", "node")
 
 
 @dataclass
@@ -24,8 +25,12 @@ class Hardware:
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         if not self.is_known:
+            typed = next((name for name in NUMBERS if getattr(self, name) > (name == "node")), "")
+            require(
+                not typed, f"hardware.{typed} is of a GPU without a name; choose hardware=h100, or set hardware.name"
+            )
             return
-        for name in ("memory", "flops", "memory_bandwidth", "link_bandwidth", "network_bandwidth", "node"):
+        for name in NUMBERS:
             require(getattr(self, name) > 0, f"hardware.{name} must be above 0, got {getattr(self, name)}")
         share = self.utilisation
         require(0 < share <= 1, f"hardware.utilisation must be above 0 and at most 1, got {share}")

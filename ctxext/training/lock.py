@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -45,15 +45,28 @@ def lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
             file.truncate(0)
 
 
+@contextmanager
+def lock_in_turn(folder: Path, say: Callable[[str], None], pause: Callable[[], None]) -> Iterator[None]:
+    """Hold `folder` as `lock` does, once those who hold it have left; of several who wait, one after the other."""
+    with ExitStack() as stack:
+        is_held = False
+        while not is_held:
+            wait_for(folder, say, pause)
+            with suppress(Held):  # another was quicker
+                stack.enter_context(lock(folder, say))
+                is_held = True
+        yield
+
+
 def wait_for(folder: Path, say: Callable[[str], None], pause: Callable[[], None]) -> None:
     """Return once no live process holds `folder`; `say` who does, and `pause` before it is looked at again."""
     told = ""
     while True:
         try:
             refuse_held(folder)
-        except Refusal as refusal:
+        except Held as held:
             if not told:
-                told = str(refusal)
+                told = str(held)
                 say(f"waiting: {told}")
             pause()
         else:

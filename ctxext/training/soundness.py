@@ -11,6 +11,10 @@ from ctxext.data.rows import Batch
 from ctxext.training.settings import SKIP, Trainer
 
 
+class NonFiniteError(FloatingPointError):
+    """A loss or a gradient that is no number: of several processes all come to it, at the same step."""
+
+
 def unsound(loss: float, norm: float) -> str:
     """Return which of `loss` and gradient `norm` is not finite, and what it is instead, or nothing if both are."""
     named = {"loss": loss, "gradient norm": norm}
@@ -20,13 +24,13 @@ def unsound(loss: float, norm: float) -> str:
 def leave_out(batch: Batch, step: int, reason: str, settings: Trainer, folder: Path, *, is_kept: bool = True) -> None:
     """Keep the `batch` of `step`, which is not trained on for that `reason`, in `folder`, unless another process does.
 
-    Raises FloatingPointError unless `settings` say that such batches are skipped.
+    Raises NonFiniteError unless `settings` say that such batches are skipped.
     """
     kept = folder / f"nonfinite-{step:08d}.safetensors"
     if is_kept:
         keep(batch, step, reason, kept)
     if settings.nonfinite != SKIP:
-        raise FloatingPointError(
+        raise NonFiniteError(
             f"step {step}: {reason} on rows {', '.join(batch.samples)}; nothing was updated, and the batch is in "
             f"{kept}: a lower trainer.learning_rate or trainer.max_grad_norm may help, trainer.nonfinite=skip leaves "
             "such batches out"
@@ -34,9 +38,9 @@ def leave_out(batch: Batch, step: int, reason: str, settings: Trainer, folder: P
 
 
 def check_skips(skips: int, step: int, settings: Trainer) -> None:
-    """Raise FloatingPointError if no batch of the last `skips` up to `step` could be trained on, which are too many."""
+    """Raise NonFiniteError if no batch of the last `skips` up to `step` could be trained on, which are too many."""
     if skips >= settings.nonfinite_limit:
-        raise FloatingPointError(
+        raise NonFiniteError(
             f"step {step}: no update in {skips} steps in a row, trainer.nonfinite_limit={settings.nonfinite_limit}; "
             "the weights are those before them, a lower trainer.learning_rate or trainer.max_grad_norm may help"
         )

@@ -48,6 +48,27 @@ def test_a_command_line_keeps_the_folder_of_ones_own_options(tmp_path: Path, mon
         assert typed("train").endswith(" --config-dir 'my options'")
 
 
+@pytest.mark.parametrize(
+    ("world", "local", "start"),
+    [
+        (2, 2, "torchrun --nproc-per-node 2 -m ctxext eval"),
+        (
+            16,
+            8,
+            "torchrun --nnodes 2 --rdzv-backend c10d --rdzv-endpoint gpu7 --nproc-per-node 8 -m ctxext eval",
+        ),
+    ],
+)
+def test_a_command_line_starts_as_many_processes_on_as_many_machines(
+    world: int, local: int, start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"RANK": 0, "WORLD_SIZE": world, "LOCAL_WORLD_SIZE": local, "MASTER_ADDR": "gpu7", "MASTER_PORT": 29500}
+    for name, value in told.items():
+        monkeypatch.setenv(name, str(value))
+
+    assert typed("eval") == start
+
+
 @pytest.mark.parametrize("word", ["trainer.resume=never", "+trainer.resume=never", "++trainer.resume=never"])
 def test_what_is_typed_to_go_on_does_not_begin_anew(
     word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,6 @@
 """What torchrun may be given, and where the processes write that another speaks for."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,25 @@ def test_a_sweep_is_refused(flag, process):
 
     with pytest.raises(Refusal, match="a sweep can't"):
         check_together("train", ["seed=1,2", flag])
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("prepare", "parallel.data=2"),
+        ("generate", "++parallel.shard=4"),
+        ("train", "hardware=h100"),
+        ("eval", "hardware.node=8"),
+    ],
+)
+def test_words_that_do_nothing_in_a_command_are_refused(command, word):
+    with pytest.raises(Refusal, match=rf"{re.escape(word)} does nothing in {command}"):
+        check_together(command, ["seed=1", word])
+
+
+def test_check_plans_for_any_mesh_and_machine():
+    check_together("check", ["hardware=h100", "parallel.data=2", "hardware.node=4"])
+    check_together("train", ["parallel.data=2"])
 
 
 def test_a_follower_has_a_folder_of_its_own_that_vanishes(process):

@@ -86,7 +86,7 @@ def test_no_number_is_drawn_for_a_plan(built: Callable[..., Run], tmp_path: Path
     ("words", "sentence"),
     [
         (("parallel.data=3",), "can't divide evenly; a multiple of"),
-        (("parallel.data=4", "trainer.accumulate=2"), "must divide the 1 rows that a rank has"),
+        (("parallel.data=8",), r"trainer\.batch_tokens=256 holds 4 rows"),
         (("model=vanilla", "hardware=h100"), "decoders of the Llama family, got model=vanilla"),
     ],
 )
@@ -95,6 +95,13 @@ def test_what_cannot_be_planned_is_refused(
 ) -> None:
     with pytest.raises(Refusal, match=sentence):
         plan(built(*SMALL, *LENGTHS, *words), tmp_path)
+
+
+@pytest.mark.parametrize(("accumulate", "parts"), [(1, 1), (2, 2), (3, 3), (9, 4)])
+def test_a_step_has_the_parts_that_training_cuts_it_into(
+    accumulate: int, parts: int, built: Callable[..., Run]
+) -> None:
+    assert step_of(built(*SMALL, *LENGTHS, f"trainer.accumulate={accumulate}", "hardware=h100")).parts == parts
 
 
 def test_without_a_gpu_there_is_no_time_and_in_float32_neither(

@@ -29,6 +29,7 @@ SCORED = """
 """.split()  # noqa: SIM905
 NUMBERS = ("by_length", "by_position", "tasks", "effective_length", "protocol")
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--local-addr", "127.0.0.1"]
+ROOT = Path(__file__).parents[2]
 GRACE = 30.0
 """Seconds that torchrun leaves its processes."""
 
@@ -39,12 +40,12 @@ class Place:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Start Python with `words`."""
+    def start(self, *words: str, before: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
+        """Start Python with `words`, by what stands `before`."""
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
         environment |= {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
         pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        return subprocess.Popen([sys.executable, *words], cwd=self.root, env=environment, text=True, **pipe)
+        return subprocess.Popen([*before, sys.executable, *words], cwd=self.root, env=environment, text=True, **pipe)
 
     def ended(self, *words: str) -> str:
         """Carry out Python with `words`, and return what it said."""
@@ -89,13 +90,15 @@ def test_one_process_speaks_and_writes(place, through):
     assert len([line for line in said if line.startswith("train  at 64 tokens")]) == 1
     assert [row["step"] for row in steps(folder)] == list(range(1, 31))
     assert len(list(folder.glob("events.out.*"))) == 1
-    assert {path.name for path in place.root.iterdir()} <= {"through", "cache", "lost", "asked", "one", "two"}
+    assert {path.name for path in place.root.iterdir()} <= {"through", "cache", "lost", "asked", "told", "one", "two"}
     results = json.loads((folder / "results.json").read_text())
     assert results["run"]["command"].startswith("torchrun --nproc-per-node 2 -m ctxext train ")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("folder", "number"), [("lost", signal.SIGKILL), ("asked", signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("folder", "number"),
+    [("lost", signal.SIGKILL), pytest.param("asked", signal.SIGTERM, marks=pytest.mark.slow)],
+)
 def test_a_process_that_ends_ends_all_and_the_same_command_goes_on_to_the_same_bits(folder, number, place, through):
     process = place.start(*place.train(folder))
     while len(steps(place.root / folder)) < 9 and process.poll() is None:
@@ -117,6 +120,23 @@ def test_a_process_that_ends_ends_all_and_the_same_command_goes_on_to_the_same_b
     assert [row["samples"] for row in steps(place.root / folder)] == [
         row["samples"] for row in steps(place.root / "through")
     ]
+
+
+@pytest.mark.slow
+def test_a_cluster_s_signal_is_heard_by_the_processes_where_torchrun_ignores_it_as_in_slurm_sh(place, through):
+    ignoring = ("bash", "-c", 'trap "" USR1; exec "$@"', "torchrun")
+    assert ignoring[2].replace('"$@"', 'torchrun "$@"') in (ROOT / "scripts" / "slurm.sh").read_text()
+    process = place.start(*place.train("told"), before=ignoring)
+    while len(steps(place.root / "told")) < 9 and process.poll() is None:
+        time.sleep(0.01)
+    for one in (psutil.Process(process.pid), *(child for _, child in ranks(process))):
+        one.send_signal(signal.SIGUSR1)
+    said, _ = process.communicate(timeout=100)
+
+    assert process.returncode == 1
+    assert "exitcode  : 75" in said
+    assert "interrupted; what goes on from here: torchrun" in said
+    assert list((place.root / "told" / "checkpoints").glob("step-*"))
 
 
 @pytest.mark.slow

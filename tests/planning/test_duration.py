@@ -30,7 +30,7 @@ def test_products_take_their_share_of_the_peak_and_the_update_moves_each_weight_
     ("mesh", "weights", "copies", "keys"),
     [
         (Parallel(shard=2, context=2), 10, 10, 10),
-        (Parallel(shard=4, context=2), 1, 1, 10),
+        (Parallel(shard=4, context=2), 1, 10, 10),
         (Parallel(data=2, shard=4), 10, 1, 10),
         (Parallel(context=8), 1, 1, 1),
     ],

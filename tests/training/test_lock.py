@@ -15,7 +15,7 @@ from socket import gethostname
 import pytest
 
 from ctxext.refusal import Refusal
-from ctxext.training.lock import lock, refuse_held, wait_for
+from ctxext.training.lock import lock, lock_in_turn, refuse_held, wait_for
 
 HOLD_AND_DIE = """
 import os, signal, sys
@@ -83,6 +83,35 @@ def test_a_folder_is_waited_for_until_its_holder_leaves_and_that_is_said_once(tm
     assert said == [f"waiting: {tmp_path}: another run holds this folder, process {os.getpid()} on {gethostname()}"]
     wait_for(tmp_path / "nobody", said.append, holder.close)
     assert len(said) == 1
+
+
+def test_all_who_wait_for_a_folder_have_it_one_after_the_other(tmp_path: Path) -> None:
+    inside, most, had = [], [], []
+
+    def visit(number: int) -> None:
+        with lock_in_turn(tmp_path / "base", lambda sentence: None, lambda: time.sleep(0.01)):
+            inside.append(number)
+            most.append(len(inside))
+            time.sleep(0.3)  # longer than one who asks is patient
+            had.append(inside.pop())
+
+    visitors = [threading.Thread(target=visit, args=(number,)) for number in range(6)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert sorted(had) == [0, 1, 2, 3, 4, 5]
+    assert max(most) == 1
+
+
+def test_a_disk_that_locks_nothing_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / ".lock").touch()
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(Refusal, match="this disk can't lock a file"):
+        wait_for(tmp_path, silent, lambda: pytest.fail("it waits"))
 
 
 def test_one_who_asks_keeps_no_run_out(tmp_path: Path) -> None:
