@@ -114,5 +114,8 @@ def outline(network: Any, heads_products: float, multiplied: int) -> Outline:
 
 def flops(known: Outline, step: Step) -> float:
     """Return the operations of `step` on each rank: what is needed, pairs that a mask hides not among it."""
-    again = known.flops_per_token - 2 * counted((known.table,)) if step.recomputes else 0.0  # the blocks alone
+    again = 0.0
+    if step.recomputes:  # blocks alone, up to what their last product reads
+        last = len(known.blocks) * known.intermediate * known.table[1]
+        again = known.flops_per_token - 2 * counted((known.table,)) - 2 * last
     return step.parts * step.tokens * (3 * known.flops_per_token + again)
