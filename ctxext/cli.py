@@ -189,6 +189,7 @@ def carried_out(errand: "Errand", words: Sequence[str]) -> int:
     """Carry out `errand` for the `words` that Hydra reads, and return the exit status."""
     from ctxext.commands import jobs
     from ctxext.commands.disk import full_disk
+    from ctxext.commands.sweep import cut_off
     from ctxext.config.mistakes import sentence
 
     status = 0
@@ -203,8 +204,10 @@ def carried_out(errand: "Errand", words: Sequence[str]) -> int:
     except Exception as error:
         if errand.show_traceback:
             traceback.print_exc()
-        full = full_disk(error, folder_in(words))
-        return complain(full, 1) if full else complain(sentence(error, words), 2)
+        full, said = full_disk(error, folder_in(words)), sentence(error, words)
+        if not errand.is_begun:
+            return complain(full, 1) if full else complain(said, 2)
+        status = complain(full or cut_off(errand.sweep, len(errand.results()), errand.planned, said), 1)
     ended = report(errand)
     return status or ended
 

@@ -9,8 +9,10 @@ import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import pytest
+from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
 
 from ctxext import cli
@@ -317,6 +319,52 @@ def test_a_sweep_whose_results_are_broken_ends_as_its_jobs_did(
         (Path.cwd() / "sweep" / job / "results.json").write_text("{", encoding="utf-8")
     assert typed("train", "-m", "+method=yarn,rope_ntk", "hydra.sweep.dir=sweep") == 0
     assert "the runs are not compared: " in capsys.readouterr().err
+
+
+def lose(at: int, elsewhere: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what starts jobs lose the one with the number `at`; those before end here, or `elsewhere`, unknown here."""
+    launcher: Any = Plugins.instance().class_name_to_class["hydra._internal.core_plugins.basic_launcher.BasicLauncher"]
+    launch = launcher.launch
+
+    def launch_some(self: object, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> None:
+        outcomes = jobs.current[-1].outcomes
+        if at:
+            launch(self, job_overrides=job_overrides[:at], initial_job_idx=initial_job_idx)
+        if elsewhere:
+            outcomes.clear()
+        raise RuntimeError("Job 7 has not produced any output\n" * 100)
+
+    monkeypatch.setattr(launcher, "launch", launch_some)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_sweep_whose_launcher_loses_a_job_ends_with_its_table(
+    elsewhere: bool,
+    typed: Callable[..., int],
+    ran: Ran,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lose(1, elsewhere, monkeypatch)
+    assert typed("train", "-m", "seed=1,2,3", "hydra.sweep.dir=sweep") == 1
+    said = capsys.readouterr()
+    first, row = said.out.splitlines()
+    assert first.startswith("job  name")
+    assert row.startswith("0 ")
+    sentence = said.err.strip().splitlines()[-1]
+    assert sentence.startswith("ctxext: the sweep ended early, when 1 of 3 jobs had begun; ")
+    assert "hydra.sweep.dir=sweep goes on (Job 7 has" in sentence
+    assert len(sentence) < 400
+
+
+def test_a_launcher_that_starts_nothing_is_refused_be_there_an_earlier_sweep_or_not(
+    typed: Callable[..., int], ran: Ran, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("train", "-m", "seed=1,2,3", "hydra.sweep.dir=sweep") == 0
+    capsys.readouterr()
+    lose(0, False, monkeypatch)
+    assert typed("train", "-m", "seed=1,2,3", "hydra.sweep.dir=sweep") == 2
+    assert capsys.readouterr().out == ""
 
 
 def test_runs_are_compared(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+from ctxext.commands.sweep import ended_in, is_sweep, table
 from ctxext.evaluation.comparison import gates
 from ctxext.evaluation.comparison.assembly import compared
 from ctxext.evaluation.comparison.reading import read
@@ -39,6 +40,11 @@ class Wish(NamedTuple):
     html: str
     gates: list[gates.Gate]
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether no form is named, so that tables go to the console."""
+        return not (self.as_json or self.markdown or self.html)
+
 
 def wished(words: Sequence[str]) -> Wish:
     """Return what `words` ask for; refuse what can't be read, and paths that hold nothing to compare."""
@@ -66,7 +72,10 @@ def compare(words: Sequence[str], say: Callable[[str], Any], remark: Callable[[s
     What was asked for goes to `say`, what else there is to know to `remark`.
     """
     wish = wished(words)
-    comparison = compared(*read(existing(wish.paths)))
+    paths = existing(wish.paths)
+    if wish.is_shown:
+        tell_jobs(paths, say)
+    comparison = compared(*read(paths))
     broken = gates.broken(comparison, wish.gates)
     if wish.gates:
         comparison["gates"] = {"rules": [gate.text for gate in wish.gates], "broken": broken}
@@ -89,6 +98,16 @@ def existing(paths: Sequence[Path]) -> list[Path]:
     return list(paths)
 
 
+def tell_jobs(paths: Sequence[Path], say: Callable[[str], Any]) -> None:
+    """Tell `say` of each sweep among `paths` how its jobs ended, those without results too."""
+    sweeps = [path for path in paths if is_sweep(path)]
+    for path in sweeps:
+        outcomes = sorted(ended_in(path), key=lambda outcome: outcome.number)
+        heading = f"{path}\n" if len(sweeps) > 1 else ""
+        if outcomes:
+            say(f"{heading}{table(outcomes)}\n")
+
+
 def show(comparison: dict[str, Any], wish: Wish, say: Callable[[str], Any], remark: Callable[[str], Any]) -> None:
     """Write `comparison` in each form that `wish` names; as a table on the console if it names none for stdout."""
     from ctxext.reporting import comparison as forms
@@ -103,7 +122,7 @@ def show(comparison: dict[str, Any], wish: Wish, say: Callable[[str], Any], rema
         say(json.dumps(comparison, indent=1, ensure_ascii=False))
     elif wish.markdown == CONSOLE:
         say(forms.as_markdown(comparison).rstrip())
-    elif not (wish.html or wish.markdown):
+    elif wish.is_shown:
         draw(comparison)
 
 

@@ -4,7 +4,6 @@ Hydra alone would build each job only when its turn comes, and name only the fir
 """
 
 import importlib
-import itertools
 import logging
 import os
 import signal
@@ -19,16 +18,16 @@ import hydra
 from hydra import compose
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from ctxext.commands.combinations import combinations
 from ctxext.commands.disk import check_cache
 from ctxext.commands.keeping import kept
 from ctxext.commands.settling import settled
-from ctxext.commands.sweep import Outcome, ended_in, verdict
+from ctxext.commands.sweep import Outcome, afresh, begun_in, ended_in, verdict
 from ctxext.commands.tuner import TUNER, Tuner
 from ctxext.config import lengths
 from ctxext.config.folders import CONFIG_DIR, OWN
@@ -37,7 +36,7 @@ from ctxext.config.record import FILE
 from ctxext.config.saved import value_of_run
 from ctxext.config.schema import Run
 from ctxext.parallel.launch import TOGETHER, follows, launched
-from ctxext.refusal import Refusal, require
+from ctxext.refusal import Refusal
 from ctxext.training.lock import Held
 from ctxext.training.signals import Interruption
 
@@ -52,8 +51,8 @@ REQUEUED = (signal.SIGUSR1, signal.SIGUSR2)
 class Errand:
     """A `command`, the `stage` (module:function) that carries it out, and the outcomes of its jobs so far.
 
-    A sweep has the folder `sweep`, and may have a `closing` word. A launcher may send the errand to other processes,
-    which report by their jobs' folders alone.
+    A sweep has the folder `sweep`, where jobs began `earlier`, and may have a `closing` word. A launcher may send the
+    errand to other processes, which report by their jobs' folders alone.
     """
 
     command: str
@@ -63,12 +62,18 @@ class Errand:
     planned: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
     sweep: Path = Path()
+    earlier: Mapping[Path, int] = field(default_factory=dict)
     closing: str = ""
 
     @property
     def is_sweep(self) -> bool:
         """Whether several jobs were planned."""
         return self.planned > 0
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a job of this sweep has begun, here or in another process."""
+        return self.is_sweep and (bool(self.outcomes) or begun_in(self.sweep) != self.earlier)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what goes to another process, the folder of the user's own options among it."""
@@ -135,7 +140,7 @@ class Errand:
         run = built(config)
         check_cache(Path(run.cache))
         module, _, function = self.stage.partition(":")
-        with nullcontext() if follows() else kept(config, folder, self.announce):
+        with nullcontext() if follows() else kept(config, folder, self.announce), afresh(folder):
             value: float | None = getattr(importlib.import_module(module), function)(run, folder)
         return value
 
@@ -179,6 +184,7 @@ class Preflight(Callback):
     def on_multirun_start(self, config: DictConfig, config_name: str = "config", **_: Any) -> None:
         """Build each job of the sweep, where Hydra's own sweeper fixes the jobs beforehand."""
         current[-1].sweep = Path(config.hydra.sweep.dir)
+        current[-1].earlier = begun_in(current[-1].sweep)
         if not config.hydra.sweeper._target_.endswith("BasicSweeper"):  # then each is built when its turn comes
             current[-1].planned = config.hydra.sweeper.get("trials", 1)
             return
@@ -214,20 +220,6 @@ def built(config: DictConfig) -> Run:
     from ctxext.config.building import build  # the classes of a run import torch, composing doesn't
 
     return build(config)
-
-
-def combinations(overrides: Sequence[str], params: Mapping[str, str]) -> Iterator[list[str]]:
-    """Yield the overrides of each job of a sweep over `params` and `overrides`, in Hydra's order; later ones win."""
-    words = [f"{key}={value}" for key, value in params.items()] + list(overrides)
-    choices: dict[str, list[str]] = {}
-    for override in OverridesParser.create().parse_overrides(words):
-        key = override.get_key_element()
-        if override.is_sweep_override():
-            require(override.is_discrete_sweep(), f"{override.input_line}: a sweep must name its values")
-            choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-        else:
-            choices[key] = [str(override.input_line)]
-    yield from (list(job) for job in itertools.product(*choices.values()))
 
 
 def as_typed(overrides: Any) -> list[str]:

@@ -7,7 +7,6 @@ jobs from 0 again when a study goes on.
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,12 +19,12 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from ctxext.commands.sweep import FAILURE, Outcome
+from ctxext.commands.sweep import FAILURE, STUDY, Outcome
 from ctxext.refusal import Refusal, require
+from ctxext.training.lock import lock
 
 TUNER = "hydra_plugins.ctxext.Tuner"
 """The name by which the option file calls the class: Hydra takes plugins of this package alone."""
-STUDY = "study.db"
 SPACES = "+space"
 
 
@@ -51,8 +50,12 @@ class Tuner(Sweeper):
         require(command == "train", f"hydra/sweeper=optuna tunes train, got {command}; drop it")
         space, fixed = parted([f"{key}={value}" for key, value in self.params.items()] + arguments, optuna)
         require(bool(space), f"hydra/sweeper=optuna has nothing to tune; add {SPACES}=NAME, or KEY=interval(LOW,HIGH)")
+        with lock(self.folder, self.errand.announce):  # what another carries out would be taken for cut off
+            self.go_on(space, fixed, optuna)
+
+    def go_on(self, space: Mapping[str, Any], fixed: Sequence[str], optuna: Any) -> None:
+        """Carry out the trials in `space`, beside what is `fixed`, that the study of `optuna` lacks in its folder."""
         folder = self.folder
-        folder.mkdir(parents=True, exist_ok=True)
         storage = f"sqlite:///{folder.absolute() / STUDY}"
         study = optuna.create_study(storage=storage, study_name="ctxext", load_if_exists=True)
         known = study.get_trials(deepcopy=False)
@@ -99,13 +102,15 @@ class Tuner(Sweeper):
 
     def conclude(self, study: Any, fixed: Sequence[str], folder: Path) -> None:
         """Let the errand close with the command line of the best trial, and keep that in `folder`."""
+        from ctxext.commands.interruption import spoken
+
         done = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
         if not done:
             self.errand.closing = f"no trial of {folder} was done; {folder}/*/{FAILURE} say why"
             return
         best = min(done, key=lambda trial: float(trial.value))
         words = [word for word in typed(best.params, fixed) if not word.startswith(f"{SPACES}=")]
-        line = shlex.join(["ctxext", "train", *words])
+        line = spoken("train", *words)
         told = {"trial": best.number, "validation_nll": best.value, "params": best.params, "command": line}
         (folder / "best.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
         self.errand.closing = (
@@ -139,10 +144,20 @@ def parted(words: Sequence[str], optuna: Any) -> tuple[dict[str, Any], list[str]
         space.pop(key, None)
         fixed.pop(key, None)
         if override.is_sweep_override():
+            check_spaces(override)
             space[key] = distribution(override, optuna.distributions)
         else:
             fixed[key] = str(override.input_line)
     return space, list(fixed.values())
+
+
+def check_spaces(override: Override) -> None:
+    """Refuse an `override` that would draw the name of a space, and tune nothing that is in it."""
+    if override.key_or_group == SPACES.strip("+"):
+        names = ",".join(override.sweep_string_iterator()) if override.is_choice_sweep() else "NAME,NAME"
+        raise Refusal(
+            f"{override.input_line} draws the name of a space; write '{SPACES}=[{names}]' to tune in them all"
+        )
 
 
 def distribution(override: Override, kinds: Any) -> Any:

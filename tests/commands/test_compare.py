@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ctxext.commands.compare import compare, headline
+from ctxext.commands.sweep import Outcome
 from ctxext.refusal import Refusal
 
 RunIn = Callable[..., Path]
@@ -129,3 +130,36 @@ def test_runs_of_several_places_are_all_named(run_in: RunIn, capsys: pytest.Capt
     paths: list[Any] = [run_in("x/a", LOSSES), run_in("y/b", LOSSES)]
     assert headline(paths) == f"ctxext compare {paths[0]} {paths[1]}"
     assert capsys.readouterr().out
+
+
+def test_a_sweep_begins_with_how_its_jobs_ended(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (sweep / "multirun.yaml").touch()
+    (sweep / "10_killed").mkdir()
+    (sweep / "10_killed" / "config.yaml").write_text("name: killed\ncontext_length: 64\n", encoding="utf-8")
+    for number, name in enumerate(("yarn", "rope_ntk")):
+        config = f"name: {name}\ncontext_length: 1024\n"
+        (sweep / f"{number}_{name}" / "config.yaml").write_text(config, encoding="utf-8")
+    said = Said()
+    assert said.typed(sweep) == 0
+    rows = [line.split() for line in said.out[0].strip().splitlines()]
+    assert rows[0] == ["job", "name", "context_length", "nll", "passkey", "status"]
+    assert [(row[0], row[-1]) for row in rows[1:3]] == [("0", "done"), ("1", "done")]
+    assert rows[3][:4] == ["10", "killed", "64", "unfinished:"]
+    assert "PERPLEXITY" in capsys.readouterr().out
+    again = Said()
+    again.typed(sweep, "--json")
+    json.loads(again.out[0])
+
+
+@pytest.mark.parametrize("sign", ["multirun.yaml", "study.db"])
+def test_so_does_one_without_any_results(sign: str, tmp_path: Path) -> None:
+    for name in ("0_a_64", "1_b_64"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text("name: a\ncontext_length: 64\n", encoding="utf-8")
+    Outcome(1, "b", 64, tmp_path / "1_b_64", "interrupted").record()
+    (tmp_path / sign).touch()
+    said = Said()
+    with pytest.raises(Refusal, match=r"none of the runs has a results\.json"):
+        said.typed(tmp_path)
+    assert "unfinished: it was killed" in said.out[0]
+    assert "interrupted" in said.out[0]

@@ -12,7 +12,7 @@ import torch
 from omegaconf import DictConfig
 
 from ctxext.commands import jobs
-from ctxext.commands.jobs import Errand, built, combinations, run, settled
+from ctxext.commands.jobs import Errand, built, run, settled
 from ctxext.commands.launching import speaking_as
 from ctxext.config.record import accept, write_config
 from ctxext.config.schema import Run
@@ -80,6 +80,26 @@ def test_a_job_that_failed_or_was_interrupted_is_recorded_beside_its_config(
         carried_out("seed=92", "hydra.run.dir=here")
     assert json.loads(Path("here/failure.json").read_text(encoding="utf-8"))["status"] == "interrupted"
     assert "seed: 92" in Path("here/config.yaml").read_text(encoding="utf-8")
+
+
+def test_what_an_earlier_try_recorded_is_gone_while_a_job_is_at_work_and_back_if_it_is_refused(
+    carried_out: Callable[..., Errand], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried_out("seed=91", "hydra.run.dir=here")
+    before = Path("here/failure.json").read_bytes()
+    there = []
+
+    def stage(run: Run, folder: Path) -> None:
+        there.append((folder / "failure.json").exists())  # a kill would leave it at that
+        raise Refusal("notes.txt: no such file")
+
+    monkeypatch.setitem(sys.modules, "fake_stages", types.SimpleNamespace(stage=stage))
+    carried_out("seed=1", "hydra.run.dir=here")
+    assert there == [False]
+    assert Path("here/failure.json").read_bytes() == before
+    with lock(Path("here"), pytest.fail):
+        carried_out("seed=1", "hydra.run.dir=here")
+    assert Path("here/failure.json").read_bytes() == before
 
 
 def test_a_text_that_was_interrupted_is_no_failure(carried_out: Callable[..., Errand]) -> None:
@@ -222,15 +242,6 @@ def test_a_sweep_goes_on_after_a_job_that_ended_badly(carried_out: Callable[...,
     assert errand.is_sweep
     assert [outcome.status for outcome in errand.outcomes] == ["refused", "failed", "done"]
     assert [(outcome.folder / "failure.json").exists() for outcome in errand.outcomes] == [True, True, False]
-
-
-def test_the_jobs_of_a_sweep_come_in_order_and_later_words_win() -> None:
-    found = list(combinations(["seed=1,2", "name=a"], {"seed": "7,8,9", "context_length": "512,1024"}))
-    assert found == [
-        [f"seed={seed}", f"context_length={length}", "name=a"] for seed in (1, 2) for length in (512, 1024)
-    ]
-    with pytest.raises(Refusal, match="a sweep must name its values"):
-        list(combinations(["seed=interval(0,1)"], {}))
 
 
 def test_only_commands_without_training_take_an_earlier_run(

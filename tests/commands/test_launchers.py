@@ -100,6 +100,28 @@ def test_a_preempted_job_of_submitit_is_queued_again_and_goes_on(started: Starte
     assert "Requeued job" in logs
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("launcher", "number"), [("local", signal.SIGKILL), ("submitit", signal.SIGTERM)])
+def test_a_job_that_is_lost_ends_the_sweep_with_a_table_and_a_status_of_1(
+    launcher: str, number: int, started: Started, tmp_path: Path
+) -> None:
+    at_once = ("hydra.launcher.n_jobs=2",) if launcher == "local" else ()
+    whole = ("trainer.steps=3000", "trainer.save_every=1000", "seed=0,1,2", "hydra.sweep.dir=sweep")
+    process = started("train", "-m", f"hydra/launcher={launcher}", *whole, *at_once)
+    holder = tmp_path / "sweep" / "0_base_64" / ".lock"
+    metrics = holder.with_name("metrics.jsonl")
+    deadline = time.monotonic() + 120
+    while not metrics.is_file() or metrics.read_text(encoding="utf-8").count("\n") < 20:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    os.kill(int(holder.read_text(encoding="utf-8").split()[1]), number)
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert "ctxext: the sweep ended early, when " in said
+    (row,) = (line for line in said.splitlines() if line.startswith("0  "))
+    assert ("unfinished: it was killed" if launcher == "local" else "interrupted") in row
+
+
 def is_job(process: psutil.Process) -> bool:
     """Return whether `process` carries out a job, and doesn't start any."""
     return "submitit.core._submit" in process.cmdline() and not process.children()

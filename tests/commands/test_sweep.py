@@ -2,12 +2,14 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ctxext.commands.sweep import Outcome, exit_status, headline, table, verdict
+from ctxext.commands.sweep import Outcome, begun_in, cut_off, ended_in, exit_status, headline, table, verdict
+from ctxext.training.lock import lock
 
 RESULTS: dict[str, Any] = {
     "lengths": {"target": 1024},
@@ -92,3 +94,64 @@ def test_a_failure_that_can_t_be_recorded_is_still_said_by_its_status(tmp_path: 
 def test_an_error_without_words_is_said_in_some(tmp_path: Path) -> None:
     assert verdict(MemoryError(), tmp_path) == ("failed", "MemoryError: out of memory")
     assert verdict(KeyError(), tmp_path) == ("failed", "KeyError: without a reason")
+
+
+CONFIG = "name: yarn\ncontext_length: 64\n"
+
+
+def test_a_job_at_work_is_running_and_one_that_was_killed_is_unfinished(tmp_path: Path) -> None:
+    job = tmp_path / "0_yarn_64"
+    with lock(job, pytest.fail):
+        (job / "config.yaml").write_text(CONFIG, encoding="utf-8")
+        assert [outcome.status for outcome in ended_in(tmp_path, "train")] == ["running"]
+    (killed,) = ended_in(tmp_path, "train")
+    assert (killed.status, killed.sentence) == ("unfinished", "it was killed; the same command line goes on")
+    assert [outcome.status for outcome in ended_in(tmp_path, "check")] == ["done"]
+    (unknown,) = ended_in(tmp_path)
+    assert unknown.sentence.endswith("or it measures nothing")
+
+
+STRANGE = [
+    ("failure.json", "[" * 100_000),
+    ("failure.json", "[]"),
+    ("failure.json", '{"status": 1, "sentence": [], "name": "a", "context_length": 1}'),
+    ("failure.json", '{"status": "failed", "sentence": "why", "name": "a", "context_length": "1"}'),
+    ("config.yaml", "name: [yarn]\ncontext_length: 64\n"),
+    ("config.yaml", "- yarn\n"),
+    ("config.yaml", "name: &a yarn\nother: *a\ncontext_length: 64\n"),
+    ("config.yaml", "name: [\n"),
+]
+
+
+@pytest.mark.parametrize(("file", "text"), STRANGE)
+def test_a_folder_that_says_something_else_is_no_job(file: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "0_yarn_64").mkdir()
+    (tmp_path / "0_yarn_64" / file).write_text(text, encoding="utf-8")
+    assert list(ended_in(tmp_path, "train")) == []
+
+
+@pytest.mark.parametrize("value", ["x", 10**400, [1], None])
+def test_numbers_that_are_none_are_left_empty(value: object, tmp_path: Path) -> None:
+    row = {"subject": "base", "task": "passkey", "length": 5, "value": value, "n": 10**9}
+    results = {"lengths": {"target": 5}, "by_length": [], "tasks": [row]}
+    (tmp_path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    assert headline(tmp_path) == ("", "")
+
+
+def test_a_job_has_begun_once_hydra_has_written_into_its_folder_anew(tmp_path: Path) -> None:
+    file = tmp_path / "0_yarn_64" / ".hydra" / "hydra.yaml"
+    file.parent.mkdir(parents=True)
+    assert begun_in(tmp_path) == {}
+    file.touch()
+    earlier = begun_in(tmp_path)
+    assert begun_in(tmp_path) == earlier
+    os.utime(file, ns=(0, 0))
+    assert begun_in(tmp_path) != earlier
+
+
+def test_what_a_launcher_raised_is_told_briefly(tmp_path: Path) -> None:
+    said = cut_off(tmp_path, 1, 3, "Job 7 has not produced any output\n" * 100)
+    assert "1 of 3 jobs had begun" in said
+    assert f"hydra.sweep.dir={tmp_path} goes on (Job 7 has not" in said
+    assert len(said) < 400 + len(str(tmp_path))
+    assert "\n" not in said

@@ -14,6 +14,7 @@ from ctxext import cli
 from ctxext.commands import tuner
 from ctxext.config.schema import Run
 from ctxext.refusal import Refusal
+from ctxext.training.lock import lock
 
 STUDY = ("hydra/sweeper=optuna", "hydra.sweep.dir=study")
 SPACE = ("+method=yarn", "position.beta_fast=interval(8.0,64.0)")
@@ -38,8 +39,8 @@ def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]
     monkeypatch.setitem(cli.STAGES, "train", known)
     monkeypatch.setattr(cli, "compare_jobs", lambda folders: None)
 
-    def type_words(*words: str, command: str = "train") -> int:
-        monkeypatch.setattr(sys, "argv", ["ctxext", command, "-m", *STUDY, *words])
+    def type_words(*words: str, command: str = "train", alone: bool = False) -> int:
+        monkeypatch.setattr(sys, "argv", ["ctxext", command, *([] if alone else ["-m", *STUDY]), *words])
         return cli.main()
 
     return type_words
@@ -116,6 +117,41 @@ def test_what_is_no_tuning_is_refused(typed: Callable[..., int], capsys: pytest.
     typed(*SPACE, "hydra.sweeper.trials=1")
     assert typed("+method=yarn", "position.beta_slow=interval(0.5,2.0)", "hydra.sweeper.trials=2") == 2
     assert "its study tunes position.beta_fast within other bounds" in capsys.readouterr().err
+
+
+def test_a_second_tuner_in_one_folder_is_refused_and_leaves_the_study_as_it_is(
+    typed: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed(*SPACE, "hydra.sweeper.trials=1")
+    with lock(Path("study"), pytest.fail):
+        assert typed(*SPACE, "hydra.sweeper.trials=2") == 2
+    assert "study: another run holds this folder, " in capsys.readouterr().err
+    assert states() == ["COMPLETE"]
+    assert typed(*SPACE, "hydra.sweeper.trials=2") == 0
+
+
+@pytest.mark.parametrize("names", ["yarn,learning", "choice(yarn,learning)"])
+def test_the_name_of_a_space_is_not_drawn_but_several_are_joined(
+    names: str, typed: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed("+method=yarn", f"+space={names}") == 2
+    assert "write '+space=[yarn,learning]'" in capsys.readouterr().err
+    assert not Path("study").exists()
+    assert typed("+method=yarn", "+space=[yarn,learning]", "hydra.sweeper.trials=1") == 0
+    best = json.loads(Path("study/best.json").read_text(encoding="utf-8"))
+    assert {"position.beta_fast", "trainer.learning_rate"} <= set(best["params"])
+
+
+def test_the_best_of_an_option_of_ones_own_is_printed_with_its_folder(
+    typed: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("own/method").mkdir(parents=True)
+    mine = "# @package _global_\n# Mine.\ndefaults:\n  - override /position: yarn\n\nname: mine\n"
+    Path("own/method/mine.yaml").write_text(mine, encoding="utf-8")
+    assert typed("+method=mine", SPACE[1], "hydra.sweeper.trials=1", "--config-dir", "own") == 0
+    _, command, *words = shlex.split(capsys.readouterr().out.strip().splitlines()[-1])
+    assert words[-2:] == ["--config-dir", "own"]
+    assert typed(*words, alone=True, command=command) == 0
 
 
 def test_without_optuna_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
