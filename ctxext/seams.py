@@ -41,10 +41,8 @@ class Reach:
 
     def near(self, size: int) -> Reach:
         """Return the reach of its pairs nearer than `size` columns."""
-        if self.tag == "causal":
-            return replace(self, tag="band", size=size)
-        if self.tag == "band":
-            return replace(self, size=min(size, self.size))
+        if self.tag in ("causal", "band"):
+            return replace(self, tag="band", size=min(size, self.size) if self.tag == "band" else size)
         return self.part() if self.tag == "head" else Reach("band", min(size, self.size), self.beyond)
 
     def far(self, size: int) -> Reach:
@@ -56,11 +54,11 @@ class Reach:
 class View:
     """A set of visible pairs, and the positions to which queries and keys are turned when these pairs are scored.
 
-    One plain view is ordinary attention. Sinks, Self-Extend and their relatives split the visible pairs into several
-    views, since they score near and far pairs at different distances; one softmax runs over all of them. `visible`
-    returns bool [1 or B, 1 or H, Q, K] for the queries and keys of one row; the kernel keeps documents apart by itself.
-    `turn_queries` and `turn_keys` return positions [B, S]; `weigh` returns what is added to the logits, float32
-    [1 or B, 1 or H, Q, K]. A `cap` c above 0 bounds the logits before anything is added: z becomes c tanh(z / c).
+    One plain view is ordinary attention. Sinks, Self-Extend and their relatives score near and far pairs at different
+    distances, in several views under one softmax. `visible` returns bool [1 or B, 1 or H, Q, K] for the queries and
+    keys of one row; the kernel keeps documents apart by itself. `turn_queries` and `turn_keys` return positions [B, S];
+    `weigh` returns what is added to the logits, float32 [1 or B, 1 or H, Q, K]. A `cap` c above 0 bounds them before
+    that: z becomes c tanh(z / c).
     """
 
     visible: Callable[[Places, Places], Tensor]
@@ -235,8 +233,7 @@ class Attention(Member["Attention"]):
     ) -> tuple[Tensor, State]:
         """Return what `gather` would for texts that go on after the `state`, () at first, and the state after that.
 
-        Each row is one document, keys are turned by where they stand alone, and those out of reach of the views
-        `carried` may lack.
+        Each row is one document, keys are turned by their places alone, and those out of reach of `carried` may lack.
         """
         raise TypeError(f"{type(self).__name__} carries no state")
 
