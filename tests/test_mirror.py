@@ -22,7 +22,6 @@ COVERED = {
     "formats/huggingface/writing/composition.py": "formats/huggingface/writing/test_homes.py",
     "formats/huggingface/writing/reasons.py": "formats/huggingface/writing/test_homes.py",
     "formats/huggingface/writing/rope_notes.py": "formats/huggingface/writing/test_ropes.py",
-    "commands/company.py": "parallel/test_torchrun.py",
     "commands/keeping.py": "commands/test_jobs.py",
     "model/block.py": "model/test_decoder.py",
     "model/bodies.py": "model/test_families.py",
