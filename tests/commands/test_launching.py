@@ -1,6 +1,7 @@
 """What torchrun may be given, and where the processes write that another speaks for."""
 
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,14 +13,16 @@ from ctxext.refusal import Refusal
 
 @pytest.fixture
 def process(monkeypatch):
-    """Return a function that lets this be a process of two that torchrun started."""
+    """Return a function that lets this be a process of two that torchrun started, which is deaf to TERM at its end."""
+    heard = signal.getsignal(signal.SIGTERM)
 
     def become(rank: int) -> None:
         told = {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
         for name, value in told.items():
             monkeypatch.setenv(name, value)
 
-    return become
+    yield become
+    signal.signal(signal.SIGTERM, heard)
 
 
 @pytest.mark.parametrize("command", ["check", "generate", "export", "prepare", "search"])
