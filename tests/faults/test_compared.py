@@ -71,7 +71,7 @@ def test_any_value_of_real_results_may_be_any_other(
     file = folder / "0_a" / "results.json"
     content = json.loads(file.read_text())
     cases = [(place, value) for place in places(content) for value in PUT]
-    sampled = random.Random(0).sample(cases, times(150, len(cases)))
+    sampled = random.Random(0).sample(cases, times(150, 600))
     found = {0: 0, 2: 0}
     for number, (place, value) in enumerate(sampled):
         file.write_text(json.dumps(spoilt(content, place, value)))
