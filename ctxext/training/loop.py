@@ -212,4 +212,6 @@ def resume(model: nn.Module, course: Course, say: Callable[[str], None]) -> tupl
     warning = drift.moved(state.get(drift.KEY, {}), around)
     for sentence in filter(None, (warning, f"going on from {newest.name}")):
         say(sentence)
+    if course.mesh.is_first:  # who saved it may have died before deleting what is older
+        checkpoint.prune(course.checkpoints, state["step"], course.settings.keep)
     return Progress(state["step"], state["tokens"], skips=state.get("skips", 0)), optimiser

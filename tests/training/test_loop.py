@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -389,3 +390,13 @@ def test_what_dead_processes_left_is_removed_where_a_run_goes_on(course: Course)
     left.mkdir()
     resume(network(), course, lambda sentence: None)
     assert not left.exists()
+
+
+def test_what_a_killed_run_had_not_deleted_yet_is_deleted_where_it_goes_on(course: Course) -> None:
+    course = elsewhere(course, "killed", save_every=2, keep=2)
+    run(course)
+    kept = checkpoint.steps(course.checkpoints)
+    assert sorted(kept) == [6, 8]
+    shutil.copytree(kept[max(kept)], course.checkpoints / "step-00000001")
+    resume(network(), course, lambda sentence: None)
+    assert checkpoint.steps(course.checkpoints) == kept
