@@ -32,13 +32,15 @@ def read_headers(folder: Path) -> dict[Path, Entries]:
         raise Refusal(without_weights(folder))
     by_shard = read_index(index)
     found, size = {}, 0
-    for name, wanted in by_shard.items():
+    for name in by_shard:
         shard = folder / name
         absent = "it is a folder" if shard.is_dir() else "no such file"
         require(shard.is_file(), f"{shard}: {absent}, but {index} names it; copy it there too")
         size += header_size(shard)
         rule = f"the headers of all shards must have at most {LONGEST_HEADERS} bytes together"
         require(size <= LONGEST_HEADERS, f"{index}: {rule}, got {size} up to {name}")
+    for name, wanted in by_shard.items():
+        shard = folder / name
         entries = read_header(shard)
         for tensor in sorted(entries.keys() ^ wanted):
             where = "is not in it, but" if tensor in wanted else "is in it, but not where"
