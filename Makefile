@@ -25,7 +25,7 @@ test: install  ## run the whole test suite
 test-slow: install  ## run the tests that take longer than ten seconds
 	$(BIN)/python -m pytest -m slow
 
-faults: install  ## the long form of the faults: kills, crashes, turned bits, full disks, signals; some ten minutes
+faults: install  ## the long form of the faults: kills, crashes, turned bits, full disks, signals, fuzz; about an hour
 	FAULTS=long $(BIN)/python -m pytest tests/faults
 
 check: install  ## format, lint, types
