@@ -106,7 +106,7 @@ ALONE = Mesh()
 PATIENCE = timedelta(days=7)
 """How long processes wait for one another: the first may tokenise, wait for a base or write an export by itself.
 
-A process that is gone is noticed at once, by its closed connections.
+Over gloo a process that is gone is noticed at once, by its closed connections; over NCCL it was not tried.
 """
 joined: list[Mesh] = []
 """The mesh at hand is the last, as the processes of torch are those of the program."""
@@ -153,7 +153,7 @@ def mortal() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, found)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if found is None else found)
 
 
 def sharing_rows(settings: Parallel, rank: int) -> Any:
