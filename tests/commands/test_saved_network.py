@@ -41,6 +41,17 @@ def test_what_holds_no_weights_is_refused(tiny: Callable[..., Run], tmp_path: Pa
         saved_network(tiny(), journal)
 
 
+def test_a_file_larger_than_its_network_can_make_it_is_refused_before_it_is_read(finished: Any, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    with (folder / "checkpoints/step-00000004/model.safetensors").open("r+b") as file:
+        file.truncate(10**11)  # a hole, of which nothing is on the disk
+    run = dataclasses.replace(finished.run, run=str(folder))
+    with pytest.raises(
+        Refusal, match=r"model\.safetensors: has 100000000000 bytes, and a checkpoint of this network at"
+    ):
+        saved_network(run, Journal(tmp_path, "a"))
+
+
 def test_another_geometry_than_the_run_s_is_refused(finished: Any, tiny: Callable[..., Run], tmp_path: Path) -> None:
     run = dataclasses.replace(tiny("model.intermediate_size=40"), run=str(finished.folder))
     with pytest.raises(Refusal, match="the weights are another model's"):

@@ -18,6 +18,7 @@ from ctxext.data.corpus import Corpus, write_corpus
 from ctxext.data.documents import Document
 from ctxext.data.rows import Batch, Rows
 from ctxext.data.tokenizer import train_tokenizer
+from ctxext.mask.adaptive_span import AdaptiveSpan
 from ctxext.mask.document import IntraDocument
 from ctxext.model.decoder import Decoder
 from ctxext.model.geometry import DecoderGeometry
@@ -400,3 +401,14 @@ def test_what_a_killed_run_had_not_deleted_yet_is_deleted_where_it_goes_on(cours
     shutil.copytree(kept[max(kept)], course.checkpoints / "step-00000001")
     resume(network(), course, lambda sentence: None)
     assert checkpoint.steps(course.checkpoints) == kept
+
+
+def test_what_a_step_puts_where_it_has_no_meaning_is_brought_back_before_it_is_saved(course: Course) -> None:
+    torch.manual_seed(0)
+    model = GEOMETRY.build(Rope(10000.0), AdaptiveSpan(12, 0, 4, 10.0), Softmax())  # its penalty leads below 0
+    progress, optimiser = resume(model, course, lambda sentence: None)
+    fit(model, course, Watcher(lambda row: None, lambda step: {}, Stop()), progress, optimiser)
+    saved = load_file(course.checkpoints / "step-00000008" / checkpoint.MODEL)
+    shares = torch.stack([tensor for name, tensor in saved.items() if name.endswith("shares")])
+    assert shares.min() == 0
+    assert shares.max() <= 1
